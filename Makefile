@@ -1,0 +1,43 @@
+# Everything a developer types. `make test` sets itself up on a fresh machine.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: setup test lint test-all bench docs stages format clean
+
+setup: .venv/installed
+
+.venv/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+# At most 10 minutes on 2 cores, the set-up included.
+test: setup lint
+	$(BIN)/pytest -m "not slow and not gpu"
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+# At most 75 minutes: every model of every family, fresh environments.
+test-all: setup lint
+	$(BIN)/pytest -m "not gpu"
+
+bench: setup
+	$(BIN)/python -m tests.benchmarks
+
+docs: setup
+	$(BIN)/python docs/generate.py
+
+# The table of stages: every model of every family, about a minute.
+stages: setup
+	$(BIN)/python docs/stage_table.py
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,146 @@
+"""The command line: one module a command.
+
+What is heavy is imported by the command that needs it, so that `tlf --help` starts in no time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from tlf.cli.compare import compare_command
+from tlf.cli.output import make_printable, messages, silence, write_line
+from tlf.cli.plan import plan_command
+from tlf.cli.plugins import plugins_app
+from tlf.cli.predict import predict_command
+from tlf.cli.run import run_command
+from tlf.cli.spec import spec_app
+from tlf.errors import RunInterrupted, TlfError
+
+__all__ = ["app", "main"]
+
+TRACEBACK = "--traceback"
+
+app = typer.Typer(
+    help="Fit a pretrained network to your own images.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run_command)
+app.command("plan")(plan_command)
+app.command("compare")(compare_command)
+app.command("predict")(predict_command)
+app.add_typer(plugins_app, name="plugins")
+app.add_typer(spec_app, name="spec")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from tlf import __version__
+
+        write_line(f"tlf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options_of_every_command(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Say the version."),
+    ] = False,
+    traceback: Annotated[
+        bool, typer.Option(TRACEBACK, help="Show where in the code an error arose.")
+    ] = False,
+) -> None: ...
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return the exit code.
+
+    Args:
+        arguments: The words behind `tlf`; by default those that the process was started with.
+    """
+    make_printable()
+    words, traceback = _take_traceback(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _invoke(words or ["--help"])
+    except KeyboardInterrupt as error:
+        code = _fail(RunInterrupted("stopped"), error, traceback=traceback)
+    except Exception as error:  # noqa: BLE001 - here every error ends, in words
+        code = _fail(_in_words(error), error, traceback=traceback)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        silence(sys.stdout)
+    if code == RunInterrupted.exit_code and arguments is None:
+        # Taking torch and its threads down in order can take longer than anybody wants to wait.
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _take_traceback(words: Sequence[str]) -> tuple[list[str], bool]:
+    """Take `--traceback` out of the words, wherever it stands before a `--`."""
+    end = words.index("--") if "--" in words else len(words)
+    kept = [word for word in words[:end] if word != TRACEBACK]
+    return [*kept, *words[end:]], len(kept) < end
+
+
+def _invoke(words: list[str]) -> int:
+    code = app(words, prog_name="tlf", standalone_mode=False)
+    if code == RunInterrupted.exit_code:
+        # typer makes an exit code of a Ctrl-C by itself.
+        raise KeyboardInterrupt
+    return code or 0
+
+
+def _in_words(error: Exception) -> TlfError:
+    """Return the error as the user should see it."""
+    if isinstance(error, TlfError):
+        return error
+    if isinstance(error, TyperException):
+        return _usage_error(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"`{error.filename}`: " if error.filename is not None else ""
+        return TlfError(f"{where}{error.strerror.lower()}", hint=_where_to_look())
+    kind = type(error).__name__
+    return TlfError(
+        f"this is a bug of tlf, or of a plugin: {kind}: {error}",
+        hint=f"{_where_to_look()}; please report it",
+    )
+
+
+def _where_to_look() -> str:
+    return f"`{TRACEBACK}` shows where in the code it arose"
+
+
+def _usage_error(error: TyperException) -> TlfError:
+    message = error.format_message().strip().removesuffix(".")
+    message = re.sub(r"(?<!\w)'([^']+)'(?!\w)", r"`\1`", message[:1].lower() + message[1:])
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "tlf"
+    usage = TlfError(message, hint=f"`{command} --help` says how it is used")
+    usage.exit_code = error.exit_code
+    return usage
+
+
+def _fail(error: TlfError, cause: BaseException, *, traceback: bool) -> int:
+    """Say on standard error what went wrong, and return the exit code."""
+    console = messages()
+    if traceback:
+        import traceback as format_of
+
+        console.print("".join(format_of.format_exception(cause)), soft_wrap=True)
+    stopped = isinstance(error, RunInterrupted)
+    console.print("" if stopped else "error: ", style="bold red", end="")
+    console.print(error.message, soft_wrap=True)
+    if error.hint:
+        console.print(error.hint if stopped else f"\nhint: {error.hint}", soft_wrap=True)
+    return error.exit_code

@@ -1,0 +1,92 @@
+"""The two streams of the command line: results on standard output, messages on standard error."""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import os
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def messages() -> Console:
+    """Return the console for what the user should know: standard error."""
+    from tlf.cli.console import StreamConsole
+
+    return StreamConsole(stderr=True)
+
+
+def results() -> Console:
+    """Return the console for what the user asked for: standard output."""
+    from tlf.cli.console import StreamConsole
+
+    return StreamConsole(stderr=False)
+
+
+def write_line(text: object) -> None:
+    """Write a line to standard output as it is, neither wrapped nor coloured.
+
+    Args:
+        text: A path, say.
+    """
+    try:
+        print(text, flush=True)  # noqa: T201 - this is where results leave
+    except BrokenPipeError:
+        silence(sys.stdout)
+
+
+def write_json(value: object) -> None:
+    """Write plain data as JSON to standard output.
+
+    Args:
+        value: Plain data.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    write_line(text)
+
+
+def silence(stream: IO[str]) -> None:
+    """Send what is written to a stream from now on nowhere.
+
+    Args:
+        stream: Standard output or standard error, whose reader is gone.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+def make_printable() -> None:
+    """Let every character be printed, whatever the terminal's encoding.
+
+    A file name may hold bytes that are no text: these are written as they are, so that a path can be
+    used again. What the encoding lacks is written as an escape.
+    """
+    codecs.register_error("tlf-printable", _printable)
+    # A stream that was closed before the process began is None.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="tlf-printable")
+
+
+def _nowhere() -> IO[str]:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _printable(error: UnicodeError) -> tuple[str | bytes, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    try:
+        return error.object[error.start : error.end].encode("ascii", "surrogateescape"), error.end
+    except UnicodeEncodeError:
+        return codecs.backslashreplace_errors(error)

@@ -1,0 +1,149 @@
+"""`tlf plan`: what a run would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tlf.cli.arguments import Json, Set, Spec
+
+if TYPE_CHECKING:
+    from tlf.engine.probe import Measurement
+    from tlf.planning import RunPlan
+
+
+def plan_command(
+    spec: Spec,
+    overrides: Set = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Also measure seconds and memory of each step.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what `tlf run` would do. Downloads nothing, trains nothing."""
+    from tlf.cli.interrupt import prompt_interrupt
+    from tlf.cli.output import write_json
+
+    with prompt_interrupt():
+        from tlf.engine.run import plan_and_probe
+
+        plan, measurements = plan_and_probe(spec, overrides=overrides or (), probe=probe)
+    if as_json:
+        from dataclasses import asdict
+
+        found = {"measurements": [asdict(m) for m in measurements]} if probe else {}
+        write_json({**plan.as_json(), **found})
+    else:
+        show_plan(plan, measurements)
+
+
+def show_plan(plan: RunPlan, measurements: Sequence[Measurement] = ()) -> None:
+    """Print a plan for people.
+
+    Args:
+        plan: The plan.
+        measurements: Of each step, if they were made.
+    """
+    from tlf.cli.output import results
+    from tlf.cli.tables import table
+
+    images = ", ".join(f"{count} {split}" for split, count in plan.data["images"].items())
+    facts = [
+        ["data", f"{plan.data['name']}: {images} images, {len(plan.classes)} classes"],
+        ["backbone", f"{plan.backbone['name']}, {plan.transforms['size']} pixels square"],
+        ["weights", _weights(plan)],
+        ["strategy", _with_options(plan.strategy)],
+        ["training", _training(plan)],
+        ["device", plan.device["reason"]],
+        ["reported", f"{plan.weights_from}, on {plan.metrics_on}"],
+    ]
+    console = results()
+    console.print(table(["run", plan.name], facts))
+    console.print()
+    console.print(_stage_table(plan))
+    console.print()
+    console.print(_step_table(plan, measurements))
+
+
+def _weights(plan: RunPlan) -> str:
+    return {
+        "default": "the library's own (fetched by `tlf run` if they are not here)",
+        "none": "none: random values",
+    }.get(plan.weights, plan.weights)
+
+
+def _with_options(part: object) -> str:
+    assert isinstance(part, dict)
+    options = ", ".join(f"{key} {value}" for key, value in part["options"].items())
+    return f"{part['name']} ({options})" if options else str(part["name"])
+
+
+def _training(plan: RunPlan) -> str:
+    training = plan.training
+    return (
+        f"{plan.epochs} epochs of {plan.batches_per_epoch} batches of "
+        f"{training['batch_size']}, {training['optimizer']['name']}, {training['schedule']} "
+        f"schedule, warmup {training['warmup']:.0%}, views {training['views']}"
+    )
+
+
+def _stage_table(plan: RunPlan) -> object:
+    from tlf.cli.tables import table
+
+    rows = [
+        [
+            stage["name"],
+            f"{sum(stage['parameters'].values()):,}",
+            f"{stage['flops'] / 1e6:,.1f}",
+            "×".join(map(str, stage["output_shape"])),
+            " ".join(_states(plan, stage["name"])),
+        ]
+        for stage in plan.stages
+    ]
+    steps = " ".join(str(number + 1) for number in range(len(plan.steps)))
+    return table(["stage", ">parameters", ">MFLOPs", ">output", f"steps {steps}"], rows)
+
+
+def _states(plan: RunPlan, stage: str) -> list[str]:
+    prefix = f"{stage}:"
+    states = []
+    for step in plan.steps:
+        learning = [group for group in step.trainable if group.startswith(prefix)]
+        frozen = [group for group in step.frozen if group.startswith(prefix)]
+        if learning and frozen:
+            kinds = ",".join(group.removeprefix(prefix) for group in learning)
+            states.append(f"learns ({kinds})")
+        else:
+            states.append("learns" if learning else "frozen")
+    return states
+
+
+def _step_table(plan: RunPlan, measurements: Sequence[Measurement]) -> object:
+    from tlf.cli.tables import seconds, table
+
+    columns = ["step", ">epochs", ">trainable", ">frozen", ">peak learning rates"]
+    rows = [
+        [
+            f"{number} {step.name}",
+            str(step.epochs),
+            f"{step.trainable_parameters:,}",
+            f"{step.frozen_parameters:,}",
+            _rates(step.rates.values()),
+        ]
+        for number, step in enumerate(plan.steps, start=1)
+    ]
+    if measurements:
+        columns += [">training", ">memory"]
+        for row, step, measured in zip(rows, plan.steps, measurements, strict=True):
+            batches = step.epochs * plan.batches_per_epoch
+            row.append(f"about {seconds(measured.seconds_per_batch * batches)}")
+            row.append(f"{measured.peak_memory_bytes / 1e9:.1f} GB")
+    return table(columns, rows)
+
+
+def _rates(rates: object) -> str:
+    values = sorted(set(rates))  # type: ignore[call-overload]
+    ends = [values[0]] if len(values) == 1 else [values[0], values[-1]]
+    return " to ".join(f"{value:.3g}" for value in ends)

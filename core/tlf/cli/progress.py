@@ -1,0 +1,133 @@
+"""How a run shows itself: a live line on a terminal, a plain line an epoch anywhere else.
+
+Everything goes to standard error; the result of a command is what it writes to standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
+
+from tlf.engine.listener import Listener
+
+if TYPE_CHECKING:
+    from tlf.planning import PlannedStep, RunPlan
+
+
+class ProgressListener(Listener):
+    """Shows steps, epochs, images per second, loss, accuracy and the time that is left.
+
+    Args:
+        console: Of standard error.
+        title: Put before each line, to tell runs of a comparison apart.
+        kept: Gets a line about what a stopped run leaves behind.
+    """
+
+    def __init__(self, console: Console, title: str = "", *, kept: list[str]) -> None:
+        self._kept = kept
+        self._console = console
+        self._title = f"{title}: " if title else ""
+        self._live = console.is_interactive and not os.environ.get("NO_COLOR")
+        self._bar: Progress | None = None
+        self._task: Any = None
+        self._images = 0
+        self._accuracy = ""
+        self._started = time.perf_counter()
+        self._epoch_started = self._started
+        self._batches = 0
+
+    def planned(self, plan: RunPlan) -> None:
+        """Say what is going to happen."""
+        self._plan = plan
+        images = ", ".join(f"{count} {split}" for split, count in plan.data["images"].items())
+        self._say(
+            f"{plan.strategy['name']} of {plan.backbone['name']} on {images} images of "
+            f"{len(plan.classes)} classes, {plan.device['reason']}"
+        )
+
+    def loading(self, done: int, total: int) -> None:
+        """Show how many images are read."""
+        if self._live:
+            self._show("reading images", done, total, "")
+        elif done == total:
+            self._say(f"read {total} images")
+
+    def directory(self, path: Path) -> None:
+        """Start the clock of the training, and remember what a stop would leave behind."""
+        self._kept[:] = [f"metrics, plan and checkpoints so far are kept in `{path}`"]
+        self._started = self._epoch_started = time.perf_counter()
+
+    def warning(self, message: str) -> None:
+        """Show a warning."""
+        self._print(f"warning: {self._title}{message}")
+
+    def step_started(self, step: PlannedStep) -> None:
+        """Say what the step trains."""
+        self._step = step
+        self._say(
+            f"step {step.name}: {step.epochs} epochs, {step.trainable_parameters:,} parameters "
+            f"learn, {step.frozen_parameters:,} are frozen"
+        )
+
+    def batch_finished(self, epoch: int, images: int, loss: float) -> None:
+        """Move the bar."""
+        self._images += images
+        self._batches += 1
+        if self._live:
+            total = self._plan.epochs * self._plan.batches_per_epoch
+            speed = self._images / max(time.perf_counter() - self._epoch_started, 1e-9)
+            facts = f"{speed:.0f} images/s · loss {loss:.3f}{self._accuracy} · {self._left()} left"
+            label = f"{self._title}{self._step.name} {epoch}/{self._plan.epochs}"
+            self._show(label, self._batches, total, facts)
+
+    def epoch_finished(self, record: dict[str, Any]) -> None:
+        """Write the epoch's line, or put its accuracy behind the bar."""
+        seconds = time.perf_counter() - self._epoch_started
+        accuracy = record["validation"].get("accuracy")
+        self._accuracy = "" if accuracy is None else f" · accuracy {accuracy:.1%}"
+        if not self._live:
+            self._say(
+                f"epoch {record['epoch']}/{self._plan.epochs} · {record['step']} · "
+                f"loss {record['train']['loss']:.4f} · validation loss "
+                f"{record['validation']['loss']:.4f}{self._accuracy} · "
+                f"{self._images / max(seconds, 1e-9):.0f} images/s · {self._left()} left"
+            )
+        self._images = 0
+        self._epoch_started = time.perf_counter()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _left(self) -> str:
+        total = self._plan.epochs * self._plan.batches_per_epoch
+        spent = time.perf_counter() - self._started
+        seconds = round(spent / max(self._batches, 1) * (total - self._batches))
+        return f"{seconds // 60}:{seconds % 60:02d}"
+
+    def _show(self, label: str, done: int, total: int, facts: str) -> None:
+        if self._bar is None:
+            # Words take a second line where the terminal is narrow.
+            columns = (
+                TextColumn("{task.description}", markup=False, table_column=Column()),
+                BarColumn(bar_width=10),
+                TextColumn("{task.fields[facts]}", markup=False, table_column=Column()),
+            )
+            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._task = self._bar.add_task(label, total=total, facts=facts)
+            self._bar.start()
+        self._bar.update(self._task, description=label, completed=done, total=total, facts=facts)
+
+    def _say(self, line: str) -> None:
+        self._print(f"{self._title}{line}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True)

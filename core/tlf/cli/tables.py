@@ -1,0 +1,63 @@
+"""Tables for people: 80 columns, readable without colour, nothing cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.table import Table
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table whose numbers are aligned to the right and whose words wrap.
+
+    Args:
+        columns: Headings; one that starts with `>` is aligned to the right.
+        rows: A cell for each heading.
+    """
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for column in columns:
+        right = column.startswith(">")
+        made.add_column(
+            column.removeprefix(">"), justify="right" if right else "left", overflow="fold"
+        )
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def percent(value: float | None) -> str:
+    """Return a share in [0, 1] as a percentage, or a dash.
+
+    Args:
+        value: The share.
+    """
+    return "–" if value is None else f"{value:.1%}"
+
+
+def interval(bounds: Sequence[float] | None) -> str:
+    """Return an interval of shares in [0, 1] as percentages, or a dash.
+
+    Args:
+        bounds: Lower and upper end.
+    """
+    return "–" if bounds is None else f"{bounds[0]:.1%} to {bounds[1]:.1%}"
+
+
+def seconds(value: float | None) -> str:
+    """Return a duration in words that fit, or a dash.
+
+    Args:
+        value: In seconds.
+    """
+    if value is None:
+        return "–"
+    if value < 120:
+        return f"{value:.1f} s"
+    minutes, left = divmod(int(value), 60)
+    return f"{minutes} min {left} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,37 @@
+"""Images in, tensors out: decoding, the audit of unreadable files, views, and batches of them."""
+
+from __future__ import annotations
+
+from tlf.data.audit import Skipped
+from tlf.data.batches import (
+    batch_order,
+    batches_per_epoch,
+    evaluation_batches,
+    padded_chunks,
+    train_batches,
+)
+from tlf.data.decode import UnreadableImageError, decode, digest
+from tlf.data.inputs import to_input
+from tlf.data.listing import list_images
+from tlf.data.loaded import Loaded, LoadedSplit, load_dataset
+from tlf.data.views import Views, load_views, view_of_epoch
+
+__all__ = [
+    "Loaded",
+    "LoadedSplit",
+    "Skipped",
+    "UnreadableImageError",
+    "Views",
+    "batch_order",
+    "batches_per_epoch",
+    "decode",
+    "digest",
+    "evaluation_batches",
+    "list_images",
+    "load_dataset",
+    "load_views",
+    "padded_chunks",
+    "to_input",
+    "train_batches",
+    "view_of_epoch",
+]

@@ -1,0 +1,107 @@
+"""What must hold of a data set before anything is trained on it, said in the user's words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from tlf.errors import DataError, PluginError
+from tlf.plugin import Dataset, Item
+
+#: How many unreadable images an error names; the rest are counted.
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """An image that was left out.
+
+    Attributes:
+        split: The split that it belonged to.
+        id: The item's id.
+        reason: Why it cannot be read.
+    """
+
+    split: str
+    id: str
+    reason: str
+
+
+def check_dataset(dataset: Dataset) -> None:
+    """Check what a data source promises.
+
+    Args:
+        dataset: As its `open` returned it.
+
+    Raises:
+        PluginError: A promise is broken.
+    """
+    if len(dataset.classes) < 2 or len(set(dataset.classes)) < len(dataset.classes):
+        raise _broken(f"its classes are {list(dataset.classes)}, not two different ones or more")
+    missing = [name for name in ("train", "validation") if not dataset.splits.get(name)]
+    if missing:
+        raise _broken(f"it gives no images for the split `{missing[0]}`")
+    items = [item for split in dataset.splits.values() for item in split]
+    labels = range(len(dataset.classes))
+    wrong = next((item for item in items if item.label not in labels), None)
+    if wrong is not None:
+        raise _broken(f"`{wrong.id}` has the label `{wrong.label}`, of {len(labels)} classes")
+    identity, number = Counter(item.id for item in items).most_common(1)[0]
+    if number > 1:
+        raise _broken(f"the id `{identity}` is given to {number} images")
+
+
+def refuse_unreadable(skipped: Sequence[Skipped], total: int) -> None:
+    """Stop because of images that cannot be read. Names all of them, up to a limit.
+
+    Args:
+        skipped: Those images, in order.
+        total: How many images there are in all.
+
+    Raises:
+        DataError: There is at least one.
+    """
+    if not skipped:
+        return
+    count = len(skipped)
+    lines = [f"{count} of {total} images cannot be read"]
+    lines += [f"  `{item.id}` ({item.split}): {item.reason}" for item in skipped[:SHOWN]]
+    if count > SHOWN:
+        lines.append(f"  and {count - SHOWN} more")
+    raise DataError(
+        "\n".join(lines),
+        hint="repair or remove them, or set `data.unreadable` to `skip-and-report` to leave them "
+        "out and list them in the report",
+    )
+
+
+def check_what_is_left(
+    dataset: Dataset, readable: Mapping[str, Iterable[Item]], skipped: Sequence[Skipped]
+) -> None:
+    """Check that every split has images and every class has some to learn from.
+
+    Args:
+        dataset: The data set.
+        readable: The items of each split that can be read.
+        skipped: Those that cannot.
+
+    Raises:
+        DataError: A split or a class is left with nothing.
+    """
+    hint = f"{len(skipped)} unreadable images were left out" if skipped else None
+    left = {split: [item.label for item in items] for split, items in readable.items()}
+    empty = [split for split, labels in left.items() if not labels]
+    if empty:
+        raise DataError(f"the split `{empty[0]}` has no image that can be read", hint=hint)
+    seen = set(left["train"])
+    unseen = [name for label, name in enumerate(dataset.classes) if label not in seen]
+    if unseen:
+        names = ", ".join(f"`{name}`" for name in unseen)
+        raise DataError(f"no image to train on is left of {names}", hint=hint)
+
+
+def _broken(what: str) -> PluginError:
+    return PluginError(
+        f"the data source breaks its contract: {what}", hint="this is a fault of its plugin"
+    )

@@ -1,0 +1,92 @@
+"""From the content of one item to an image, with one kind of error for all that can go wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+
+class UnreadableImageError(Exception):
+    """An item's content is no image. Never reaches a user: the audit turns it into its own words.
+
+    Args:
+        reason: Why, in a few words, in lower case.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def decode(content: bytes | np.ndarray) -> Image.Image:
+    """Return the image, decoded completely.
+
+    Args:
+        content: An image file's bytes, or pixels as uint8 `(H, W)` or `(H, W, 3)`.
+
+    Raises:
+        UnreadableImageError: It is neither, or the file is damaged or absurdly large.
+    """
+    if isinstance(content, np.ndarray):
+        return _from_pixels(content)
+    if not isinstance(content, (bytes, bytearray, memoryview)):
+        raise UnreadableImageError(f"a {type(content).__name__}, neither bytes nor an array")
+    if not content:
+        raise UnreadableImageError("the file is empty")
+    try:
+        return _from_file(bytes(content))
+    except UnreadableImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError("no image in a format that is known") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImageError(_too_large()) from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        # For a damaged file, PIL's decoders raise nearly every kind of error there is.
+        raise UnreadableImageError(_sentence(error)) from error
+
+
+def digest(content: bytes | np.ndarray) -> str:
+    """Return the sha256 of an item's content in hexadecimal; for pixels, of shape and values.
+
+    Args:
+        content: What an item's `read` returned.
+    """
+    if not isinstance(content, np.ndarray):
+        return hashlib.sha256(content).hexdigest()
+    state = hashlib.sha256(f"{content.dtype} {content.shape} ".encode())
+    state.update(np.ascontiguousarray(content).data)
+    return state.hexdigest()
+
+
+def _from_file(content: bytes) -> Image.Image:
+    image = Image.open(io.BytesIO(content))
+    # PIL warns above its limit and fails at twice that; here the limit is the limit.
+    if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise UnreadableImageError(_too_large(image))
+    image.load()
+    return image
+
+
+def _from_pixels(pixels: np.ndarray) -> Image.Image:
+    grey, colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[-1] == 3
+    if pixels.dtype != np.uint8 or not (grey or colour) or pixels.size == 0:
+        raise UnreadableImageError(
+            f"an array of {pixels.dtype} and shape {pixels.shape}, not uint8 (H, W) or (H, W, 3)"
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _too_large(image: Image.Image | None = None) -> str:
+    size = "" if image is None else f" of {image.width} x {image.height} pixels"
+    return f"an image{size}, more than the {Image.MAX_IMAGE_PIXELS} pixels that are safe to decode"
+
+
+def _sentence(error: Exception) -> str:
+    text = " ".join(str(error).split()).rstrip(".")
+    return text[:1].lower() + text[1:] if text else type(error).__name__

@@ -1,0 +1,61 @@
+"""From items to images of one size, in threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterable
+from contextlib import closing
+from typing import Any
+
+import torch
+
+from tlf.data.decode import UnreadableImageError, decode, digest
+from tlf.data.quiet import pil_warnings_ignored
+from tlf.data.threads import ThreadPool
+from tlf.errors import PluginError
+from tlf.plugin import Item, Transform
+
+#: Digest of an item's content and the image, or why it cannot be read.
+Result = tuple[str, torch.Tensor] | str
+
+
+class Reader:
+    """Reads items in threads, and counts what it decodes.
+
+    Args:
+        transform: Its `load` is applied to every image.
+        workers: Threads that decode; 0 for none, None for one per core.
+    """
+
+    def __init__(self, transform: Transform[Any], workers: int | None) -> None:
+        self._transform = transform
+        self._pool = ThreadPool(workers)
+        self._lock = threading.Lock()
+        self.images_decoded = 0
+
+    def read(self, items: Iterable[Item]) -> Generator[Result]:
+        """Yield digest and image of each item, in order, or why it cannot be read.
+
+        Args:
+            items: What to read.
+        """
+        with pil_warnings_ignored(), closing(self._pool.map(self._read, items)) as results:
+            yield from results
+
+    def _read(self, item: Item) -> Result:
+        try:
+            content = item.read()
+            image = decode(content)
+        except UnreadableImageError as error:
+            return error.reason
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+        with self._lock:
+            self.images_decoded += 1
+        try:
+            return digest(content), self._transform.load(image)
+        except Exception as error:
+            raise PluginError(
+                f"the transform fails on `{item.id}`: {error or type(error).__name__}",
+                hint="remove the image, or report this to whoever wrote the transform",
+            ) from error

@@ -1,0 +1,1 @@
+"""The engine: carries out runs, compares them, and predicts with what they left."""

@@ -1,0 +1,124 @@
+"""The artifact of a run: all that predicting needs, and nothing else.
+
+`model.safetensors` holds the network's tensors and `model.json` the rest: classes, how to build the
+network, how to make its input, and the precision it was evaluated in.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import torch
+from pydantic import BaseModel, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from tlf.engine.files import read_json, write_json, write_tensors
+from tlf.errors import OutputError
+from tlf.plugin import InputConfig
+from tlf.spec.model import FORBID, HeadSpec, PartSpec
+
+if TYPE_CHECKING:
+    from tlf.engine.model import Model
+    from tlf.engine.prepare import Job
+
+SCHEMA_VERSION: Literal[1] = 1
+DESCRIPTION = "model.json"
+TENSORS = "model.safetensors"
+
+
+class Description(BaseModel):
+    """What `model.json` holds.
+
+    Attributes:
+        schema_version: Of this file.
+        task: What the network does.
+        name: The run's name.
+        classes: Names of the classes, in the order of the network's outputs.
+        backbone: Name and options.
+        head: Name and options.
+        transforms: Name and options.
+        input: What the backbone's weights were trained to see.
+        image_size: Side of the square input image, in pixels.
+        device: Name and options, with the precision that was chosen.
+    """
+
+    model_config = FORBID
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    task: Literal["single-label"] = "single-label"
+    name: str
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    backbone: PartSpec
+    head: HeadSpec
+    transforms: PartSpec
+    input: InputConfig
+    image_size: Annotated[int, Field(ge=1)]
+    device: PartSpec
+
+
+def describe_model(job: Job) -> Description:
+    """Return what predicting needs to know of a run's network.
+
+    Args:
+        job: The run.
+    """
+    spec = job.spec
+    # The precision that was chosen, not the choice: another processor must not choose again.
+    device = {**spec.device.options, "precision": job.device.precision}
+    return Description(
+        name=spec.name,
+        classes=job.plan.classes,
+        backbone=PartSpec(name=spec.backbone.name, options=spec.backbone.options),
+        head=spec.head,
+        transforms=spec.transforms,
+        input=job.input_config,
+        image_size=job.transform.size,
+        device=PartSpec(name=spec.device.name, options=device),
+    )
+
+
+def write_artifact(folder: Path, model: Model, job: Job) -> None:
+    """Write `model.safetensors` and `model.json`.
+
+    Args:
+        folder: The run directory.
+        model: The trained network.
+        job: The run.
+    """
+    write_tensors(folder / TENSORS, model.state_dict(), {"format": "pt"})
+    write_json(folder / DESCRIPTION, describe_model(job).model_dump(mode="json"))
+
+
+def read_artifact(folder: Path) -> tuple[Description, dict[str, torch.Tensor]]:
+    """Return what a run left for predicting.
+
+    Args:
+        folder: The run directory.
+
+    Raises:
+        OutputError: It is no finished run, or its files are damaged.
+    """
+    try:
+        description = Description.model_validate(read_json(folder / DESCRIPTION))
+        return description, load_file(folder / TENSORS)
+    except FileNotFoundError as error:
+        missing = DESCRIPTION if not (folder / DESCRIPTION).exists() else TENSORS
+        raise OutputError(
+            f"`{folder}` holds no finished run: `{missing}` is not there",
+            hint="give the path that `tlf run` printed last",
+        ) from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise OutputError(
+            f"the network in `{folder}` cannot be read: {_reason(error)}",
+            hint="the files are damaged or not of a run; run the spec again",
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return f"`{place}` of `{DESCRIPTION}` is wrong ({first['msg']})"
+    return str(error)

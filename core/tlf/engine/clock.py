@@ -1,0 +1,39 @@
+"""How long things took: wall seconds, which no result depends on."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_IMPORTED = time.perf_counter()
+
+
+@contextmanager
+def timed(seconds: dict[str, float], kind: str) -> Iterator[None]:
+    """Add the seconds that a block takes to an account.
+
+    Args:
+        seconds: The accounts.
+        kind: Which one.
+    """
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[kind] = seconds.get(kind, 0.0) + time.perf_counter() - started
+
+
+def process_seconds() -> float:
+    """Return how long this process has lived, in seconds.
+
+    Where the system does not tell, the time since the engine was imported.
+    """
+    try:
+        started_ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        return uptime - started_ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, AttributeError):
+        return time.perf_counter() - _IMPORTED

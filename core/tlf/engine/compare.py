@@ -1,0 +1,244 @@
+"""Comparing strategies on the same data: one run for each strategy and seed, and a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from tlf.data import Loaded
+from tlf.engine.directory import RunDirectory
+from tlf.engine.listener import Listener
+from tlf.engine.metrics import accuracy_interval
+from tlf.engine.run import Run, run_raw
+from tlf.errors import Problem, RunInterrupted, SpecError, TlfError, did_you_mean
+from tlf.registry import Registry, check, load_registry
+from tlf.spec import RawSpec, load_raw
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison.
+
+    Attributes:
+        strategy: Name of the strategy.
+        seed: The run's seed.
+        directory: The run's directory within the comparison's, or None if the run failed.
+        error: Why it failed, or None.
+        metrics: Of the reported split.
+        total_seconds: As in the run's report.
+        trainable_parameters: The most that any step trains.
+        images_through_backbone: As in the run's report.
+    """
+
+    strategy: str
+    seed: int
+    directory: str | None = None
+    error: str | None = None
+    metrics: Mapping[str, float] | None = None
+    total_seconds: float | None = None
+    trainable_parameters: int | None = None
+    images_through_backbone: int | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the runs of one strategy came to.
+
+    Attributes:
+        strategy: Name of the strategy.
+        seeds: Seeds of the runs that finished.
+        failed: How many runs did not.
+        accuracy: Mean over the seeds, in [0, 1]; None if no run finished.
+        accuracy_interval: 95% interval of that mean over the images that might have been measured.
+        seconds: Mean over the seeds.
+        trainable_parameters: The most that any step trains.
+        images_through_backbone: Mean over the seeds.
+    """
+
+    strategy: str
+    seeds: tuple[int, ...]
+    failed: int
+    accuracy: float | None
+    accuracy_interval: tuple[float, float] | None
+    seconds: float | None
+    trainable_parameters: int | None
+    images_through_backbone: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A finished comparison.
+
+    Attributes:
+        directory: Where its files are.
+        images_measured: How many images each accuracy is of.
+        metrics_on: The split they are of.
+        rows: One for each strategy, in the order asked for.
+        cells: One for each run.
+    """
+
+    directory: Path
+    images_measured: int
+    metrics_on: str
+    rows: tuple[Row, ...]
+    cells: tuple[Cell, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `comparison.json` holds."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "images_measured": self.images_measured,
+            "metrics_on": self.metrics_on,
+            "rows": [asdict(row) for row in self.rows],
+            "runs": [asdict(cell) for cell in self.cells],
+        }
+
+
+def compare(
+    spec: str | Path | Mapping[str, Any],
+    strategies: Sequence[str],
+    *,
+    seeds: int = 1,
+    overrides: Sequence[str] = (),
+    output_directory: Path | None = None,
+    listener: Callable[[str, int], Listener] | None = None,
+) -> Comparison:
+    """Run a spec once for each strategy and seed. A run that fails is a row with its reason.
+
+    Args:
+        spec: A JSON file, or the same as a mapping.
+        strategies: Names of strategies. The spec's own options are used for the one it names, and
+            default options for the others.
+        seeds: How many seeds, from the spec's own on.
+        overrides: Fields to change, each `path.to.field=value`.
+        output_directory: Folder for the comparison, which must not exist.
+        listener: Makes the listener of a run, of its strategy and seed.
+
+    Raises:
+        TlfError: The spec or a strategy's name is wrong, or nothing can be written.
+    """
+    raw = load_raw(spec, overrides)
+    registry = load_registry()
+    checked = check(raw, registry)
+    problems = list(_check_names(strategies, registry))
+    if problems:
+        raise SpecError(problems)
+    cells = [(name, checked.seed + number) for name in strategies for number in range(seeds)]
+    output = raw.folder / checked.output
+    with RunDirectory(output, f"{checked.name}-comparison", output_directory) as directory:
+        directory.write_text("spec.json", raw.text)
+        folder = directory.publish()
+        runner = _Runner(raw, checked.strategy.model_dump(mode="json"), folder, listener)
+        done = []
+        try:
+            for strategy, seed in cells:
+                done.append(runner.run(strategy, seed))
+        except RunInterrupted as error:
+            raise RunInterrupted(
+                f"stopped after {len(done)} of {len(cells)} runs",
+                hint=f"the runs so far are kept in `{folder}`",
+            ) from error
+        comparison = runner.comparison(strategies, done)
+        directory.write_json("comparison.json", comparison.as_json())
+    return comparison
+
+
+def _check_names(strategies: Sequence[str], registry: Registry) -> Iterator[Problem]:
+    known = [entry.declaration.name for entry in registry.entries("strategy")]
+    if not strategies:
+        yield Problem("strategies", "none are named", did_you_mean("", known))
+    for number, name in enumerate(strategies):
+        if name in strategies[:number]:
+            yield Problem("strategies", f"`{name}` is named twice")
+        elif name not in known:
+            hint = did_you_mean(name, known)
+            yield Problem("strategies", f"`{name}` is not a known strategy", hint)
+
+
+class _Runner:
+    """Carries out the cells of a comparison, which share the decoded images."""
+
+    def __init__(
+        self,
+        raw: RawSpec,
+        base: Mapping[str, Any],
+        folder: Path,
+        listener: Callable[[str, int], Listener] | None,
+    ) -> None:
+        self._raw = raw
+        self._base = base
+        self._folder = folder
+        self._listener = listener
+        self._loaded: Loaded | None = None
+        self._measured: tuple[int, str] = (0, "validation")
+
+    def run(self, strategy: str, seed: int) -> Cell:
+        options = self._base["options"] if strategy == self._base["name"] else {}
+        values = {**self._raw.values, "strategy": {"name": strategy, "options": options}}
+        values["seed"] = seed
+        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+        raw = RawSpec(values=values, folder=self._raw.folder, source=self._raw.source, text=text)
+        name = f"{strategy.replace('/', '-')}-seed-{seed}"
+        try:
+            finished, self._loaded = run_raw(
+                raw,
+                output_directory=self._folder / name,
+                listener=self._listener(strategy, seed) if self._listener else None,
+                loaded=self._loaded,
+            )
+        except RunInterrupted:
+            raise
+        except TlfError as error:
+            return Cell(strategy, seed, error=str(error))
+        self._measured = (finished.report["images_measured"], finished.report["metrics_on"])
+        return _cell(strategy, seed, name, finished)
+
+    def comparison(self, strategies: Sequence[str], cells: Sequence[Cell]) -> Comparison:
+        count, split = self._measured
+        rows = tuple(
+            _row(name, [cell for cell in cells if cell.strategy == name], count)
+            for name in strategies
+        )
+        return Comparison(self._folder, count, split, rows, tuple(cells))
+
+
+def _cell(strategy: str, seed: int, name: str, finished: Run) -> Cell:
+    report = finished.report
+    return Cell(
+        strategy=strategy,
+        seed=seed,
+        directory=name,
+        metrics=report["metrics"],
+        total_seconds=report["timings"]["total_seconds"],
+        trainable_parameters=max(step["trainable_parameters"] for step in report["steps"]),
+        images_through_backbone=report["images_through_backbone"],
+    )
+
+
+def _row(strategy: str, cells: Sequence[Cell], count: int) -> Row:
+    finished = [cell for cell in cells if cell.error is None]
+    accuracies = [
+        cell.metrics["accuracy"] for cell in finished if cell.metrics and "accuracy" in cell.metrics
+    ]
+    mean = fmean(accuracies) if accuracies else None
+    return Row(
+        strategy=strategy,
+        seeds=tuple(cell.seed for cell in finished),
+        failed=len(cells) - len(finished),
+        accuracy=mean,
+        accuracy_interval=None if mean is None else accuracy_interval(mean, count),
+        seconds=_mean([cell.total_seconds for cell in finished]),
+        trainable_parameters=finished[0].trainable_parameters if finished else None,
+        images_through_backbone=_mean([cell.images_through_backbone for cell in finished]),
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

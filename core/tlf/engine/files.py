@@ -1,0 +1,103 @@
+"""Writing files so that a reader never meets half of one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file beside its place and move it there.
+
+    Args:
+        path: The place.
+        text: The content, written as UTF-8.
+    """
+    beside = path.with_name(f".{path.name}.tmp")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file, atomically. Not-a-number is refused: it is no JSON.
+
+    Args:
+        path: The place.
+        value: Plain data.
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def append_json_line(path: Path, value: object) -> None:
+    """Add one line to a file of JSON lines.
+
+    Args:
+        path: The file; made if it is not there.
+        value: Plain data.
+    """
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file, atomically.
+
+    Args:
+        path: The place.
+        tensors: By name, on any device. Shared storage is written once for each name.
+        metadata: Goes into the file's header.
+    """
+    beside = path.with_name(f".{path.name}.tmp")
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    storages = {name: tensor.untyped_storage() for name, tensor in plain.items()}
+    owners = Counter(storage.data_ptr() for storage in storages.values())
+    # A file holds each tensor by itself, whatever it shares memory with.
+    own = {
+        name: tensor.clone()
+        if owners[storages[name].data_ptr()] > 1 or storages[name].nbytes() > tensor.nbytes
+        else tensor
+        for name, tensor in plain.items()
+    }
+    save_file(own, beside, metadata=dict(metadata or {}))
+    with beside.open("rb+") as file:
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def file_digest(path: Path) -> str:
+    """Return the sha256 of a file in hexadecimal.
+
+    Args:
+        path: The file.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a JSON file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It holds no JSON object.
+    """
+    value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds no JSON object")
+    return value

@@ -1,0 +1,112 @@
+"""Proof that frozen means frozen, and that what was thawed learns.
+
+`requires_grad=False` alone freezes nothing: running statistics drift in train mode, and a parameter
+that an optimizer still holds moves by momentum and decay. So the bytes are looked at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+
+from tlf.errors import RunError
+
+if TYPE_CHECKING:
+    from tlf.engine.model import Model
+
+#: Batches within which every thawed parameter must have had a gradient.
+ARRIVAL_BATCHES = 8
+
+
+def tensor_digest(tensor: torch.Tensor) -> str:
+    """Return a digest of a tensor's values, bit for bit, with its shape and type.
+
+    Args:
+        tensor: On any device, in any memory format.
+    """
+    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    digest = hashlib.sha256(f"{tuple(tensor.shape)} {tensor.dtype}".encode())
+    digest.update(flat.view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def frozen_digests(model: Model, frozen: Iterable[str]) -> dict[str, str]:
+    """Return a digest of every parameter and buffer in the frozen groups, by name.
+
+    Args:
+        model: The network.
+        frozen: Names of groups, `stage:kind`.
+    """
+    groups = model.groups()
+    tensors = model.tensors()
+    # A group without parameters is in no plan: its buffers are frozen whenever its stage learns
+    # nothing, and constants otherwise.
+    silent = [name for name, group in groups.items() if not group.parameters]
+    return {
+        name: tensor_digest(tensors[name])
+        for group in [*frozen, *silent]
+        for name in (*groups[group].parameters, *groups[group].buffers)
+    }
+
+
+def check_frozen(before: Mapping[str, str], after: Mapping[str, str], step: str) -> None:
+    """Fail if a frozen tensor has changed.
+
+    Args:
+        before: Digests at the start of the step.
+        after: Digests at its end.
+        step: The step's name.
+
+    Raises:
+        RunError: Naming the tensors.
+    """
+    changed = [name for name, digest in before.items() if after.get(name) != digest]
+    if changed:
+        shown = ", ".join(f"`{name}`" for name in changed[:5])
+        raise RunError(
+            f"{len(changed)} frozen tensors changed in step `{step}`: {shown}"
+            f"{' …' if len(changed) > 5 else ''}",
+            hint="this is a fault of the backbone's plugin or of tlf, not of your spec; report it",
+        )
+
+
+class GradientArrival:
+    """Watches that every thawed parameter gets a gradient within the first batches of a step.
+
+    A gradient of zeros counts: what is looked for are parameters that the loss does not reach at all,
+    as happens silently when a compiled or wrapped network is older than the thaw.
+
+    Args:
+        parameters: The thawed parameters by name.
+        step: The step's name.
+        batches: Batches that the step has, if fewer than the rule allows.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, torch.nn.Parameter], step: str, batches: int
+    ) -> None:
+        self._waiting = dict(parameters)
+        self._step = step
+        self._left = min(ARRIVAL_BATCHES, batches)
+
+    def look(self) -> None:
+        """Look at the gradients; call after each backward pass, before they are cleared.
+
+        Raises:
+            RunError: The last batch has come, and a parameter never had a gradient.
+        """
+        if self._left == 0:
+            return
+        self._waiting = {name: p for name, p in self._waiting.items() if p.grad is None}
+        self._left -= 1
+        if self._left == 0 and self._waiting:
+            names = sorted(self._waiting)
+            shown = ", ".join(f"`{name}`" for name in names[:5])
+            raise RunError(
+                f"{len(names)} parameters that step `{self._step}` trains never had a gradient: "
+                f"{shown}{' …' if len(names) > 5 else ''}",
+                hint="the loss does not depend on them; freeze their stages or report the backbone",
+            )

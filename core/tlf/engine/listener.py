@@ -1,0 +1,44 @@
+"""What a run tells while it goes: the command line draws it, and nothing depends on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tlf.planning import PlannedStep, RunPlan
+
+
+class Listener:
+    """Hears about a run. Each method does nothing by default."""
+
+    def planned(self, plan: RunPlan) -> None:
+        """The plan is made."""
+
+    def loading(self, done: int, total: int) -> None:
+        """Images were read and decoded."""
+
+    def directory(self, path: Path) -> None:
+        """The run directory is there."""
+
+    def warning(self, message: str) -> None:
+        """Something that the user should know did not go as usual."""
+
+    def step_started(self, step: PlannedStep) -> None:
+        """A step begins."""
+
+    def batch_finished(self, epoch: int, images: int, loss: float) -> None:
+        """A batch was trained on.
+
+        Args:
+            epoch: Number of the epoch, from 1.
+            images: Images in this batch.
+            loss: Mean loss of this batch.
+        """
+
+    def epoch_finished(self, record: dict[str, Any]) -> None:
+        """An epoch is over.
+
+        Args:
+            record: What `metrics.jsonl` holds of it.
+        """

@@ -1,0 +1,145 @@
+"""The one training loop: every strategy's every step goes through it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tlf.data import LoadedSplit, to_input, train_batches
+from tlf.engine.freeze import GradientArrival
+from tlf.errors import RunError
+from tlf.planning import rate_factor
+
+if TYPE_CHECKING:
+    from tlf.engine.listener import Listener
+    from tlf.engine.model import Model
+    from tlf.engine.optimizer import StepOptimizer
+    from tlf.planning import PlannedStep, RunPlan
+    from tlf.plugin import Device, Transform
+    from tlf.spec.model import RunSpec
+
+
+#: What to do when numbers have become infinite, or none at all.
+NOT_FINITE_HINT = "lower `training.learning_rate`, or set `device.options.precision` to `float32`"
+
+
+@dataclass(frozen=True)
+class TrainedEpoch:
+    """What one epoch came to.
+
+    Attributes:
+        loss: Mean training loss of the images, label smoothing included.
+        images: How many images were trained on.
+        seconds: How long it took.
+    """
+
+    loss: float
+    images: int
+    seconds: float
+
+
+@dataclass
+class Trainer:
+    """Trains epochs of one step.
+
+    Attributes:
+        model: The network, thawed for the step.
+        optimizer: Over the groups that learn.
+        step: The step.
+        spec: Gives the training settings and the seed.
+        plan: Gives the length of the whole run.
+        split: The training images.
+        transform: Makes views.
+        device: Where the network is.
+        listener: Hears about every batch.
+    """
+
+    model: Model
+    optimizer: StepOptimizer
+    step: PlannedStep
+    spec: RunSpec
+    plan: RunPlan
+    split: LoadedSplit
+    transform: Transform[Any]
+    device: Device
+    listener: Listener
+
+    def __post_init__(self) -> None:
+        self._arrival = GradientArrival(
+            self.optimizer.parameters,
+            self.step.name,
+            batches=self.step.epochs * self.plan.batches_per_epoch,
+        )
+
+    def train_epoch(self, epoch: int) -> TrainedEpoch:
+        """Train on every image once.
+
+        Args:
+            epoch: Index of the epoch in the whole run.
+
+        Raises:
+            RunError: The loss is no number, or a thawed parameter gets no gradient.
+        """
+        started = time.perf_counter()
+        self.model.thaw(self.step.trainable)
+        training = self.spec.training
+        batches = train_batches(
+            self.split,
+            self.transform,
+            batch_size=training.batch_size,
+            views=training.views,
+            augmentation_seed=training.augmentation_seed,
+            seed=self.spec.seed,
+            epoch=epoch,
+        )
+        total = 0.0
+        images = 0
+        for batch, (views, labels, _) in enumerate(batches):
+            loss = self._train_batch(views, labels, epoch, batch)
+            total += loss * len(labels)
+            images += len(labels)
+            self.listener.batch_finished(epoch + 1, len(labels), loss)
+        return TrainedEpoch(total / images, images, time.perf_counter() - started)
+
+    def _train_batch(
+        self, views: torch.Tensor, labels: torch.Tensor, epoch: int, batch: int
+    ) -> float:
+        inputs = to_input(views, self.transform.mean, self.transform.std, self.device)
+        loss = training_loss(self.model, inputs, labels, self.spec, self.device)
+        value = float(loss.detach())
+        if not torch.isfinite(loss.detach()):
+            raise RunError(
+                f"the loss became `{value}` in step `{self.step.name}`, epoch {epoch + 1}, "
+                f"batch {batch + 1}",
+                hint=NOT_FINITE_HINT,
+            )
+        torch.autograd.backward(loss)
+        self._arrival.look()
+        done = epoch * self.plan.batches_per_epoch + batch
+        # The middle of the batch: the first one is not lost to a rate of 0.
+        progress = (done + 0.5) / (self.plan.epochs * self.plan.batches_per_epoch)
+        training = self.spec.training
+        self.optimizer.step(rate_factor(training.schedule, training.warmup, progress))
+        return value
+
+
+def training_loss(
+    model: Model, inputs: torch.Tensor, labels: torch.Tensor, spec: RunSpec, device: Device
+) -> torch.Tensor:
+    """Return the mean cross-entropy of a batch, with label smoothing.
+
+    Args:
+        model: The network.
+        inputs: Normalised, float32 `(N, 3, S, S)`, on the device.
+        labels: Int64 `(N,)`.
+        spec: Gives the smoothing.
+        device: Where the network is.
+    """
+    return torch.nn.functional.cross_entropy(
+        model.logits(inputs, device),
+        labels.to(device.torch_device),
+        label_smoothing=spec.training.label_smoothing,
+    )

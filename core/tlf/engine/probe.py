@@ -1,0 +1,117 @@
+"""The probe: tries the largest step for memory and time before anything is spent on it.
+
+It works on a copy of the network and on random images, draws from a generator of its own, and keeps
+nothing. What it measures changes no number of the run.
+"""
+
+from __future__ import annotations
+
+import time
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from tlf.engine.loop import training_loss
+from tlf.engine.model import Model
+from tlf.engine.network import build_network
+from tlf.engine.optimizer import StepOptimizer
+from tlf.errors import RunError
+from tlf.planning import rate_factor
+
+if TYPE_CHECKING:
+    from tlf.engine.prepare import Job
+    from tlf.planning import PlannedStep
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What the probe saw of one step.
+
+    Attributes:
+        step: The step's name.
+        seconds_per_batch: Of training, images in memory.
+        peak_memory_bytes: Most memory that the process has held on the device so far.
+    """
+
+    step: str
+    seconds_per_batch: float
+    peak_memory_bytes: int
+
+
+def largest_step(job: Job) -> PlannedStep:
+    """Return the step that needs the most memory: the one with the shortest frozen prefix.
+
+    Args:
+        job: The planned run.
+    """
+    return min(job.plan.steps, key=lambda step: (step.frozen_stages, -step.trainable_parameters))
+
+
+def probe_steps(job: Job) -> tuple[Measurement, ...]:
+    """Measure every step of a plan on a network of its own.
+
+    Args:
+        job: The planned run.
+
+    Raises:
+        RunError: A step does not fit into the memory.
+    """
+    with torch.random.fork_rng():
+        model = build_network(job)
+        return tuple(probe_step(job, model, step, batches=3) for step in job.plan.steps)
+
+
+def probe_step(job: Job, model: Model, step: PlannedStep, *, batches: int = 1) -> Measurement:
+    """Train a copy of the network for a few batches.
+
+    Args:
+        job: The planned run.
+        model: The network; it is not touched.
+        step: Which groups learn.
+        batches: How many; the first is not timed if there are more.
+
+    Raises:
+        RunError: The step does not fit into the memory.
+    """
+    with torch.random.fork_rng():
+        try:
+            seconds = _train_copy(job, model, step, batches)
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            size = job.spec.training.batch_size
+            raise RunError(
+                f"step `{step.name}` does not fit into the memory of "
+                f"`{job.plan.device['torch_device']}` with a batch of {size} images",
+                hint=f"try `--set training.batch_size={max(1, size // 2)}`",
+            ) from error
+    return Measurement(step.name, seconds, job.device.peak_memory_bytes())
+
+
+def _train_copy(job: Job, model: Model, step: PlannedStep, batches: int) -> float:
+    copy = deepcopy(model)
+    copy.thaw(step.trainable)
+    optimizer = StepOptimizer(copy, step, job.spec.training)
+    size = job.transform.size
+    count = min(job.spec.training.batch_size, len(job.dataset.splits["train"]))
+    images = torch.zeros(count, 3, size, size, device=job.device.torch_device)
+    if job.device.channels_last:
+        images = images.to(memory_format=torch.channels_last)
+    labels = torch.arange(count) % len(job.plan.classes)
+    seconds = []
+    for _ in range(batches):
+        started = time.perf_counter()
+        torch.autograd.backward(training_loss(copy, images, labels, job.spec, job.device))
+        optimizer.step(rate_factor("constant", 0.0, 0.0))
+        job.device.synchronize()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds[1:] or seconds)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    # The CPU's allocator raises a plain RuntimeError.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    )

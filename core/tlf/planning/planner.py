@@ -1,0 +1,177 @@
+"""The planner: checks what a strategy proposes and resolves it to groups, counts and rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tlf.plugin import Budget, Outline, Step, Train
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step with everything resolved.
+
+    Attributes:
+        name: What the strategy calls it.
+        first_epoch: Number of epochs that lie before it.
+        epochs: Number of epochs that it takes.
+        trainable: Groups that learn, in the order of the network.
+        frozen: All other groups.
+        rates: Peak learning rate of each group that learns.
+        trainable_parameters: How many numbers learn.
+        frozen_parameters: How many do not.
+        frozen_stages: Length of the frozen prefix: how many stages from the first on hold no group
+            that learns.
+    """
+
+    name: str
+    first_epoch: int
+    epochs: int
+    trainable: tuple[str, ...]
+    frozen: tuple[str, ...]
+    rates: Mapping[str, float]
+    trainable_parameters: int
+    frozen_parameters: int
+    frozen_stages: int
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Everything that a run will do, with nothing left to choose.
+
+    Attributes:
+        name: The run's name.
+        strategy: Name and options of the strategy.
+        backbone: Name and options of the backbone.
+        weights: Where the backbone's weights come from: `default`, `none`, or a file.
+        head: Name and options of the head.
+        transforms: Name and options of the transform, with the values it resolved to.
+        data: Name and options of the data source, with the number of images by split.
+        classes: Names of the classes.
+        stages: Name, parameters, FLOPs and output shape of each stage, the head last.
+        steps: What is trained when.
+        batches_per_epoch: Optimizer steps in an epoch.
+        training: The spec's training section.
+        device: Name, precision, memory format, chunk size and threads, with the reason.
+        metrics_on: The split whose metrics are reported.
+        weights_from: Which weights are reported: the last epoch's.
+        seed: The run's seed.
+    """
+
+    name: str
+    strategy: Mapping[str, Any]
+    backbone: Mapping[str, Any]
+    weights: str
+    head: Mapping[str, Any]
+    transforms: Mapping[str, Any]
+    data: Mapping[str, Any]
+    classes: tuple[str, ...]
+    stages: tuple[Mapping[str, Any], ...]
+    steps: tuple[PlannedStep, ...]
+    batches_per_epoch: int
+    training: Mapping[str, Any]
+    device: Mapping[str, Any]
+    metrics_on: str
+    weights_from: str
+    seed: int
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all."""
+        return sum(step.epochs for step in self.steps)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the plan as plain data."""
+        return asdict(self)
+
+
+def plan_steps(
+    steps: Sequence[Step], outline: Outline, budget: Budget, learning_rate: float
+) -> tuple[PlannedStep, ...]:
+    """Resolve the steps of a strategy.
+
+    Args:
+        steps: What the strategy returned.
+        outline: The network.
+        budget: What the strategy was given.
+        learning_rate: Peak rate that the steps' factors scale.
+
+    Raises:
+        ValueError: The steps break a rule; the message lists all that is wrong.
+    """
+    problems = list(check_steps(steps, outline, budget))
+    if problems:
+        raise ValueError("; ".join(problems))
+    planned = []
+    first_epoch = 0
+    for step in steps:
+        planned.append(_plan_step(step, outline, first_epoch, learning_rate))
+        first_epoch += step.epochs
+    return tuple(planned)
+
+
+def check_steps(steps: Sequence[Step], outline: Outline, budget: Budget) -> Iterator[str]:
+    """Yield a sentence for each rule that the steps break.
+
+    Args:
+        steps: What a strategy returned.
+        outline: The network.
+        budget: What the strategy was given.
+    """
+    if not steps:
+        yield "the plan has no steps"
+    for number, step in enumerate(steps, start=1):
+        if isinstance(step, Train):
+            yield from _check_train(step, outline, f"step {number}")
+        else:
+            yield f"step {number} is a {type(step).__name__}, not a Train"
+    spent = sum(step.epochs for step in steps if isinstance(step, Train))
+    if steps and spent != budget.epochs:
+        yield f"the steps take {spent} epochs, the budget is {budget.epochs}"
+
+
+def _check_train(step: Train, outline: Outline, where: str) -> Iterator[str]:
+    known = {stage.name for stage in outline.stages} | set(outline.groups)
+    if not isinstance(step.epochs, int) or step.epochs < 1:
+        yield f"{where} takes `{step.epochs}` epochs; at least 1 is needed"
+    for name in [*step.trainable, *step.rates]:
+        if name not in known:
+            yield f"{where} names `{name}`, which is no stage or group of this network"
+    if not any(outline.expand([name]) for name in step.trainable if name in known):
+        yield f"{where} trains nothing"
+    for name, rate in step.rates.items():
+        if not (math.isfinite(rate) and rate > 0):
+            yield f"{where} gives `{name}` the rate `{rate}`; it must be finite and above 0"
+
+
+def _plan_step(
+    step: Train, outline: Outline, first_epoch: int, learning_rate: float
+) -> PlannedStep:
+    trainable = outline.expand(step.trainable)
+    frozen = tuple(group for group in outline.groups if group not in set(trainable))
+    return PlannedStep(
+        name=step.name,
+        first_epoch=first_epoch,
+        epochs=step.epochs,
+        trainable=trainable,
+        frozen=frozen,
+        rates={group: learning_rate * _factor(step.rates, group) for group in trainable},
+        trainable_parameters=outline.count(trainable),
+        frozen_parameters=outline.count(frozen),
+        frozen_stages=_frozen_stages(outline, set(trainable)),
+    )
+
+
+def _factor(rates: Mapping[str, float], group: str) -> float:
+    stage = group.rpartition(":")[0]
+    return rates.get(group, rates.get(stage, 1.0))
+
+
+def _frozen_stages(outline: Outline, trainable: set[str]) -> int:
+    for index, stage in enumerate(outline.stages):
+        if trainable.intersection(stage.groups):
+            return index
+    return len(outline.stages)

@@ -1,0 +1,76 @@
+"""The public plugin API: the one module that a plugin imports.
+
+A plugin is a module (or any object) with functions marked `hookimpl`, named by an entry point of the
+group `tlf.v1`. Importing this module does not import torch; the few names that need it are loaded
+when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tlf.plugin.declarations import BackboneFamilyDeclaration, DataSourceDeclaration, Declaration
+from tlf.plugin.hooks import hookimpl
+from tlf.plugin.interfaces import (
+    Availability,
+    BackboneFamily,
+    Dataset,
+    DataSource,
+    Device,
+    DeviceBackend,
+    InputConfig,
+    Item,
+    Options,
+    Precision,
+    Strategy,
+    Transform,
+    WeightsInfo,
+)
+from tlf.plugin.outline import HEAD, GroupKind, Outline, StageOutline
+from tlf.plugin.steps import Budget, Step, Train
+
+if TYPE_CHECKING:
+    from tlf.plugin.images import to_rgb
+    from tlf.plugin.stages import Backbone
+
+__all__ = [
+    "HEAD",
+    "Availability",
+    "Backbone",
+    "BackboneFamily",
+    "BackboneFamilyDeclaration",
+    "Budget",
+    "DataSource",
+    "DataSourceDeclaration",
+    "Dataset",
+    "Declaration",
+    "Device",
+    "DeviceBackend",
+    "GroupKind",
+    "InputConfig",
+    "Item",
+    "Options",
+    "Outline",
+    "Precision",
+    "StageOutline",
+    "Step",
+    "Strategy",
+    "Train",
+    "Transform",
+    "WeightsInfo",
+    "hookimpl",
+    "to_rgb",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load the names that need torch or PIL when they are first used."""
+    if name == "Backbone":
+        from tlf.plugin.stages import Backbone
+
+        return Backbone
+    if name == "to_rgb":
+        from tlf.plugin.images import to_rgb
+
+        return to_rgb
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,109 @@
+"""Any image that PIL can read, as an RGB image that looks the way its owner sees it."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from PIL import ExifTags, Image
+
+#: How the names of image files end, in lower case.
+IMAGE_SUFFIXES = frozenset(
+    {
+        ".bmp",
+        ".gif",
+        ".jpeg",
+        ".jpg",
+        ".pbm",
+        ".pgm",
+        ".png",
+        ".ppm",
+        ".tif",
+        ".tiff",
+        ".webp",
+    }
+)
+
+_Turn = Image.Transpose
+
+#: What brings an image upright, by the value of the EXIF tag that says how the camera was held.
+_UPRIGHT = {
+    2: _Turn.FLIP_LEFT_RIGHT,
+    3: _Turn.ROTATE_180,
+    4: _Turn.FLIP_TOP_BOTTOM,
+    5: _Turn.TRANSPOSE,
+    6: _Turn.ROTATE_270,
+    7: _Turn.TRANSVERSE,
+    8: _Turn.ROTATE_90,
+}
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return an image of any mode as RGB: upright, opaque, 8 bits a channel.
+
+    The EXIF orientation is applied, what is transparent shows white, and of an animation the first
+    frame is taken. 16 bits are scaled from their whole range, not from the image's own: 65535 is
+    white, so that a brightness means the same in every image of a data set. Numbers of 32 bits have
+    no agreed range, so the smallest usual one that holds an image's values is taken: 0..65535 for
+    integers; 0..1, 0..255 or 0..65535 for floats. Only an image whose values lie in none of them is
+    scaled from its own least to its own greatest.
+
+    Args:
+        image: In any mode of PIL's.
+
+    Returns:
+        An RGB image, which may be `image` itself.
+
+    Raises:
+        OSError: The image's file is damaged. PIL raises other errors for some damage.
+    """
+    if getattr(image, "is_animated", False):
+        image.seek(0)
+    # Some formats turn the image themselves while loading, and then drop the tag.
+    image.load()
+    image = _upright(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _from_numbers(image).convert("RGB")
+    if image.has_transparency_data:
+        return _on_white(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError, struct.error):
+        # A note that cannot be read is no reason to refuse the picture that it is about.
+        return image
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    # PIL takes premultiplied grey to grey with alpha, but no further in one step.
+    rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+    canvas = Image.new("RGB", rgba.size, "white")
+    canvas.paste(rgba, mask=rgba.getchannel("A"))
+    return canvas
+
+
+def _from_numbers(image: Image.Image) -> Image.Image:
+    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=np.inf, neginf=-np.inf)
+    finite = values[np.isfinite(values)]
+    least, greatest = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    low, high = _range(image.mode, float(least), float(greatest))
+    # 65535 / 255 = 257: 16 bits are divided by 257.
+    scaled = (np.clip(values, low, high) - low) * 255.0 / (high - low)
+    grey = np.rint(scaled).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255
+    return Image.fromarray(grey)
+
+
+def _range(mode: str, least: float, greatest: float) -> tuple[float, float]:
+    usual = (1.0, 255.0, 65535.0) if mode == "F" else (65535.0,)
+    for limit in usual:
+        if least >= 0.0 and greatest <= limit:
+            return 0.0, limit
+    return least, greatest if greatest > least else least + 1.0

@@ -1,0 +1,362 @@
+"""The classes behind the targets of declarations: what a plugin implements.
+
+Nothing here imports torch, so that a plan can be made, and a spec checked, without it.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    from tlf.plugin.outline import Outline
+    from tlf.plugin.stages import Backbone
+    from tlf.plugin.steps import Budget, Step
+
+
+class Options(BaseModel):
+    """Base class for the options of a plugin: unknown keys are refused, values are fixed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+OptionsT = TypeVar("OptionsT", bound=BaseModel)
+
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """What a backbone's weights were trained to see.
+
+    Attributes:
+        size: Side of the square that the network gets, in pixels.
+        resize: Length of the shorter side before the centre is cropped, in pixels.
+        interpolation: Filter for resizing.
+        mean: Per channel (red, green, blue), subtracted from values in [0, 1].
+        std: Per channel, the divisor after that.
+    """
+
+    size: int = 224
+    resize: int = 256
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """Where the library's own weights of a model come from.
+
+    Attributes:
+        source: Address or hub id, as the library names it.
+        digest: Start of the file's sha256 in hexadecimal, as far as the library tells it.
+        licence: Licence as the library states it.
+        size_bytes: Size of the file, or None if the library does not say.
+    """
+
+    source: str
+    digest: str | None = None
+    licence: str | None = None
+    size_bytes: int | None = None
+
+
+class BackboneFamily(abc.ABC, Generic[OptionsT]):
+    """A family of networks that a library can build.
+
+    The library's own modules and Python code always run: a family only says how to create a network
+    and where its last classification layer is. tlf finds the stages itself.
+
+    Args:
+        options: The family's options, validated.
+    """
+
+    def __init__(self, options: OptionsT) -> None:
+        self.options = options
+
+    @abc.abstractmethod
+    def models(self) -> Sequence[str]:
+        """Return the names of all models of the family, sorted."""
+
+    @abc.abstractmethod
+    def input_config(self, model: str) -> InputConfig:
+        """Return what the model's weights were trained to see.
+
+        Args:
+            model: One of `models()`.
+        """
+
+    @abc.abstractmethod
+    def create(self, model: str, image_size: int) -> torch.nn.Module:
+        """Create the library's own classifier with random weights, on the default device.
+
+        Called under `torch.device("meta")` to plan, and on the CPU to run. Must not use the network.
+
+        Args:
+            model: One of `models()`.
+            image_size: Side of the square input image, in pixels.
+        """
+
+    @abc.abstractmethod
+    def classifier(self, network: torch.nn.Module) -> str:
+        """Return the path of the last classification layer in a network that `create` made.
+
+        Everything before that layer is the backbone; hidden layers of the classifier belong to it.
+
+        Args:
+            network: What `create` returned.
+        """
+
+    def ignored_weights(self, model: str) -> tuple[str, ...]:  # noqa: ARG002
+        """Return prefixes of tensors that the library's weights hold and `create` does not build.
+
+        Auxiliary classifiers, for example. None by default.
+
+        Args:
+            model: One of `models()`.
+        """
+        return ()
+
+    def weights(self, model: str) -> WeightsInfo | None:  # noqa: ARG002
+        """Return where the library's own weights come from; None if it has none. No network.
+
+        Args:
+            model: One of `models()`.
+        """
+        return None
+
+    def fetch(self, model: str) -> Path:
+        """Return the file with the library's own weights, downloaded if it is not here yet.
+
+        The only method that may use the network.
+
+        Args:
+            model: One of `models()`, with `weights(model)` not None.
+
+        Raises:
+            WeightsError: The file is not here and cannot be downloaded.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no weights for {model}")
+
+    def build(self, model: str, image_size: int) -> Backbone:
+        """Return the model as a backbone with random weights, split into stages.
+
+        Args:
+            model: One of `models()`.
+            image_size: Side of the square input image, in pixels.
+        """
+        from tlf.plugin.stages import build_backbone
+
+        return build_backbone(self, model, image_size)
+
+
+class Strategy(abc.ABC, Generic[OptionsT]):
+    """A way to spend training: which groups learn when, and how fast. A pure planner.
+
+    Args:
+        options: The strategy's options, validated.
+
+    Attributes:
+        pretrained: Whether the backbone starts from the weights that the spec names. A strategy that
+            says False starts from random weights, whatever the spec names.
+    """
+
+    pretrained: ClassVar[bool] = True
+
+    def __init__(self, options: OptionsT) -> None:
+        self.options = options
+
+    @abc.abstractmethod
+    def steps(self, outline: Outline, budget: Budget) -> Sequence[Step]:
+        """Return the plan. The same arguments must give the same plan.
+
+        Args:
+            outline: Stages and groups of the network, the head last.
+            budget: What may be spent. The steps must spend exactly that.
+        """
+
+
+class Transform(abc.ABC, Generic[OptionsT]):
+    """Makes network inputs of images.
+
+    `load` runs once per image, and what it returns may be stored. `evaluate` and `augment` make a
+    view of it: the one view that evaluation sees, or a random one for training.
+
+    Args:
+        options: The transform's options, validated.
+        config: What the backbone's weights were trained to see.
+
+    Attributes:
+        size: Side of the square that `evaluate` and `augment` return, in pixels.
+        mean: Per channel, subtracted from values in [0, 1]. The engine does this, on the device.
+        std: Per channel, the divisor after that.
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __init__(self, options: OptionsT, config: InputConfig) -> None:
+        self.options = options
+        self.size = config.size
+        self.mean = config.mean
+        self.std = config.std
+
+    @abc.abstractmethod
+    def load(self, image: Image.Image) -> torch.Tensor:
+        """Return the image as uint8 `(3, H, W)`, `H` and `W` the same for every image.
+
+        Deterministic: the same image gives the same bytes.
+
+        Args:
+            image: In any mode of PIL's. `tlf.plugin.to_rgb` makes an RGB image of it.
+        """
+
+    def evaluate(self, batch: torch.Tensor) -> torch.Tensor:
+        """Return the deterministic view: uint8 `(N, 3, size, size)`. The batch itself by default.
+
+        Args:
+            batch: What `load` returned, uint8 `(N, 3, H, W)`.
+        """
+        return batch
+
+    def augment(
+        self,
+        batch: torch.Tensor,
+        generators: Sequence[torch.Generator],  # noqa: ARG002
+    ) -> torch.Tensor:
+        """Return a random view of each item: uint8 `(N, 3, size, size)`. `evaluate` by default.
+
+        An item's view may depend on its own generator only, never on the rest of the batch.
+
+        Args:
+            batch: What `load` returned, uint8 `(N, 3, H, W)`.
+            generators: One for each item, on the CPU.
+        """
+        return self.evaluate(batch)
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a device can be used here.
+
+    Attributes:
+        available: Whether it can.
+        reason: Why, or why not, in a few words: `4 threads, AVX-512`.
+    """
+
+    available: bool
+    reason: str
+
+
+class Device(abc.ABC):
+    """A device that is ready to run networks.
+
+    Attributes:
+        torch_device: Where tensors go.
+        precision: What matrix products and convolutions are computed in.
+        channels_last: Whether `(N, C, H, W)` tensors are stored with the channels innermost.
+        chunk_size: How many items are evaluated at a time. Fixed, and short batches are padded, so
+            that an item's result never depends on what it is evaluated with.
+        reason: Why this device and precision, in a few words.
+    """
+
+    torch_device: torch.device
+    precision: Precision
+    channels_last: bool
+    chunk_size: int
+    reason: str
+
+    @abc.abstractmethod
+    def autocast(self) -> torch.autocast:
+        """Return a context in which forward passes run in `precision`."""
+
+    @abc.abstractmethod
+    def synchronize(self) -> None:
+        """Wait until all work given to the device is done."""
+
+    @abc.abstractmethod
+    def peak_memory_bytes(self) -> int:
+        """Return the most memory that this process has held on the device so far, in bytes."""
+
+
+class DeviceBackend(abc.ABC, Generic[OptionsT]):
+    """A kind of device.
+
+    Args:
+        options: The device's options, validated.
+    """
+
+    def __init__(self, options: OptionsT) -> None:
+        self.options = options
+
+    @abc.abstractmethod
+    def is_available(self) -> Availability:
+        """Say whether the device can be used here, and why. Must not raise."""
+
+    @abc.abstractmethod
+    def create(self) -> Device:
+        """Return the device, ready to run. Called only if it is available."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One labelled image.
+
+    Attributes:
+        id: Unique within its data set and the same in every run: a path below the data's folder, say.
+        label: Index of its class in `Dataset.classes`.
+        read: Returns the bytes of an image file, or the pixels as uint8 `(H, W)` or `(H, W, 3)`.
+            Must work in another thread or process.
+    """
+
+    id: str
+    label: int
+    read: Callable[[], bytes | np.ndarray]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled images in named splits.
+
+    Attributes:
+        classes: Names of the classes; an item's label is an index into them. At least two.
+        splits: Items by split, in a fixed order: `train` and `validation`, perhaps `test`. No item
+            is in two splits.
+        notes: What a user should know about how the data were read: what was passed over, say.
+    """
+
+    classes: tuple[str, ...]
+    splits: Mapping[str, Sequence[Item]]
+    notes: tuple[str, ...] = ()
+
+
+class DataSource(abc.ABC, Generic[OptionsT]):
+    """A place that labelled images come from.
+
+    Args:
+        options: The data source's options, validated.
+        folder: What relative paths in the options start from: the folder of the spec file.
+    """
+
+    def __init__(self, options: OptionsT, folder: Path) -> None:
+        self.options = options
+        self.folder = folder
+
+    @abc.abstractmethod
+    def open(self) -> Dataset:
+        """List the images and labels, without decoding any.
+
+        Raises:
+            DataError: The data are not there or cannot be used.
+        """

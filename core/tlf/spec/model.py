@@ -1,0 +1,191 @@
+"""The run spec: everything that one run needs to be told, as validated data.
+
+Only `data` and `backbone` are required. Every part that a plugin provides is written as
+`{"name": …, "options": {…}}`, or as its name alone. What the options may hold is the plugin's own
+affair; the registry checks it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+FORBID = ConfigDict(extra="forbid", frozen=True)
+
+Metric = Literal["accuracy", "balanced-accuracy", "macro-f1", "top-5-accuracy"]
+
+
+class PartSpec(BaseModel):
+    """A part that a plugin provides. A string stands for its name alone."""
+
+    model_config = FORBID
+
+    name: Annotated[str, Field(min_length=1, description="What the plugin calls it.")]
+    options: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Options, as the plugin defines them."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class DataSpec(PartSpec):
+    """Where the images come from."""
+
+    unreadable: Literal["error", "skip-and-report"] = Field(
+        default="error",
+        description="What to do about a file that is no image: stop before training, or leave it "
+        "out and list it in the report.",
+    )
+
+
+class BackboneSpec(PartSpec):
+    """The pretrained network: `family/model`."""
+
+    weights: str = Field(
+        default="default",
+        min_length=1,
+        description='`"default"` (the library\'s own), `"none"` (random), or a `.safetensors` or '
+        "`.pth` file. A relative path starts at the spec file's folder.",
+    )
+
+
+class HeadOptions(BaseModel):
+    """Options of the head."""
+
+    model_config = FORBID
+
+    dropout: float = Field(
+        default=0.0, ge=0.0, lt=1.0, description="Share of the features dropped in training."
+    )
+
+
+class HeadSpec(BaseModel):
+    """The classifier that is put on the backbone. A string stands for its name alone."""
+
+    model_config = FORBID
+
+    name: Literal["linear"] = "linear"
+    options: HeadOptions = HeadOptions()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class OptimizerSpec(BaseModel):
+    """The optimizer. A string stands for its name alone."""
+
+    model_config = FORBID
+
+    name: Literal["adamw", "sgd"] = Field(
+        default="adamw",
+        description="`adamw` needs no tuning to work; `sgd` is what most papers report.",
+    )
+    momentum: float = Field(default=0.9, ge=0.0, lt=1.0, description="Of `sgd` (Nesterov).")
+    beta1: float = Field(default=0.9, ge=0.0, lt=1.0, description="Of `adamw`.")
+    beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="Of `adamw`.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class TrainingSpec(BaseModel):
+    """How to train: the same for every strategy, so that strategies can be compared."""
+
+    model_config = FORBID
+
+    epochs: int = Field(
+        default=10, ge=1, le=100_000, description="Passes over the training images, in all."
+    )
+    batch_size: int = Field(default=32, ge=1, le=65_536, description="Images a step.")
+    views: Literal["none", "every-epoch"] | Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default="every-epoch",
+        description='Augmented views of each image: `"none"`, a number of them, or '
+        '`"every-epoch"` (a new one each time).',
+    )
+    augmentation_seed: int = Field(
+        default=0, ge=0, lt=2**31, description="Draws the views. Not the run's seed, on purpose."
+    )
+    optimizer: OptimizerSpec = OptimizerSpec()
+    learning_rate: float = Field(
+        default=1e-3, gt=0.0, le=100.0, description="Peak rate; a strategy scales it by group."
+    )
+    weight_decay: float = Field(
+        default=0.05, ge=0.0, le=1.0, description="Decoupled; never on norms and biases."
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        default="cosine", description="How the rate falls after the warmup, over the whole run."
+    )
+    warmup: float = Field(
+        default=0.1, ge=0.0, le=0.5, description="Share of the run in which the rate rises."
+    )
+    label_smoothing: float = Field(
+        default=0.1, ge=0.0, lt=1.0, description="Share of the target spread over all classes."
+    )
+    clip_norm: float | None = Field(
+        default=1.0, gt=0.0, description="Largest norm of the gradient; null for no limit."
+    )
+    workers: int | None = Field(
+        default=None,
+        ge=0,
+        le=256,
+        description="Threads that decode images; null for one per processor core. Changes no result.",
+    )
+
+
+class EvaluationSpec(BaseModel):
+    """What to measure. The loss always is."""
+
+    model_config = FORBID
+
+    metrics: tuple[Metric, ...] = Field(
+        default=("accuracy", "balanced-accuracy", "macro-f1", "top-5-accuracy"),
+        min_length=1,
+        description="`top-5-accuracy` is left out where there are five classes or fewer.",
+    )
+
+
+class CheckpointSpec(BaseModel):
+    """When to save the state of a run."""
+
+    model_config = FORBID
+
+    every_seconds: float = Field(
+        default=60.0, gt=0.0, description="At the end of an epoch, if the last one is this old."
+    )
+
+
+class RunSpec(BaseModel):
+    """One run of tlf."""
+
+    model_config = FORBID
+
+    name: str = Field(
+        default="run",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="Names the run's folder.",
+    )
+    data: DataSpec
+    backbone: BackboneSpec
+    head: HeadSpec = HeadSpec()
+    transforms: PartSpec = PartSpec(name="standard")
+    strategy: PartSpec = PartSpec(name="feature-extraction")
+    training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    device: PartSpec = PartSpec(name="auto")
+    checkpoint: CheckpointSpec = CheckpointSpec()
+    seed: int = Field(
+        default=0, ge=0, lt=2**31, description="Draws the head, the order of images, and dropout."
+    )
+    output: Path = Field(
+        default=Path("runs"),
+        description="Folder for run folders. A relative path starts at the spec file's folder.",
+    )

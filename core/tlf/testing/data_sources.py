@@ -1,0 +1,206 @@
+"""Checks for data sources, on the small data set that the declaration brings."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from tlf.plugin import Dataset, DataSourceDeclaration, Item
+from tlf.registry import load_target
+from tlf.testing.promises import (
+    ContractError,
+    create,
+    is_list,
+    must_work,
+    require,
+)
+
+if TYPE_CHECKING:
+    from tlf.registry import Entry
+
+
+@contextlib.contextmanager
+def _example(entry: Entry) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Give a folder with the example files, and the options that read them."""
+    declaration = entry.declaration
+    require(
+        isinstance(declaration, DataSourceDeclaration),
+        f"a data source is declared by a `DataSourceDeclaration`, not {declaration!r}",
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        with must_work("`example_files`, called with an empty folder,"):
+            write = load_target(declaration.example_files, entry.plugin)  # type: ignore[attr-defined]
+            options = write(folder)
+        require(
+            isinstance(options, Mapping),
+            f"`example_files` must return the options that read the files, not {options!r}",
+        )
+        yield folder, options
+
+
+def _open(entry: Entry, folder: Path, options: Mapping[str, Any]) -> Dataset:
+    """Return the data set, whose values are of the right types."""
+    source = create(entry, options, folder)
+    with must_work("`open` of the example data set"):
+        dataset = source.open()
+    require(isinstance(dataset, Dataset), f"`open` must return a `Dataset`, not {dataset!r}")
+    classes, splits = dataset.classes, dataset.splits
+    require(
+        is_list(classes) and all(isinstance(name, str) for name in classes),
+        f"`classes` must be a tuple of names, not {classes!r}",
+    )
+    require(
+        isinstance(splits, Mapping) and all(is_list(items) for items in splits.values()),
+        f"`splits` must give a list of items to each split, not {splits!r}",
+    )
+    require(
+        all(splits.get(name) for name in ("train", "validation")),
+        f"`splits` must have items in `train` and in `validation`, not only in "
+        f"{sorted(str(name) for name, items in splits.items() if items)}",
+    )
+    for items in splits.values():
+        for item in items:
+            require(
+                isinstance(item, Item) and isinstance(item.id, str) and callable(item.read),
+                f"`splits` must hold `Item` values with a text as `id`, not {item!r}",
+            )
+    return dataset  # type: ignore[no-any-return]
+
+
+@contextlib.contextmanager
+def _opened(entry: Entry) -> Iterator[Dataset]:
+    with _example(entry) as (folder, options):
+        yield _open(entry, folder, options)
+
+
+def check_splits_are_disjoint(entry: Entry) -> None:
+    """There is something to train and to validate on, and no item is in two splits."""
+    with _opened(entry) as dataset:
+        ids = [item.id for items in dataset.splits.values() for item in items]
+        doubled = [one for one, count in Counter(ids).items() if count > 1]
+        require(
+            not doubled, f"an item's id must be unique over all splits, and {doubled[:3]} are not"
+        )
+
+
+def check_labels_name_classes(entry: Entry) -> None:
+    """There are two classes or more, and every label is the index of one that train has."""
+    with _opened(entry) as dataset:
+        count = len(dataset.classes)
+        require(count >= 2, f"there must be two classes or more, not {count}")
+        require(len(set(dataset.classes)) == count, "class names must be unique")
+        for item in (item for items in dataset.splits.values() for item in items):
+            require(
+                type(item.label) is int and 0 <= item.label < count,
+                f"labels must be of type `int`, from 0 to {count - 1}, not {item.label!r} as that of "
+                f"`{item.id}` is",
+            )
+        trained = {item.label for item in dataset.splits["train"]}
+        missing = [name for label, name in enumerate(dataset.classes) if label not in trained]
+        require(not missing, f"every class needs an item in `train`, and {missing} have none")
+
+
+def check_order_is_stable(entry: Entry) -> None:
+    """Opened twice, the items are the same in the same order, however the system lists folders."""
+    with _example(entry) as (folder, options):
+        first = _open(entry, folder, options)
+        with _listed_backwards():
+            second = _open(entry, folder, options)
+    require(
+        _contents(first) == _contents(second),
+        "opened twice, `classes`, ids, labels or their order differ: sort what you list, and draw "
+        "nothing without a seed",
+    )
+
+
+def _contents(dataset: Dataset) -> object:
+    splits = {
+        name: [(item.id, item.label) for item in items] for name, items in dataset.splits.items()
+    }
+    return list(dataset.classes), splits
+
+
+@contextlib.contextmanager
+def _listed_backwards() -> Iterator[None]:
+    """Make the system list folders in another order, as another machine may."""
+    listdir, scandir = os.listdir, os.scandir
+
+    def listdir_backwards(path: Any = ".") -> list[Any]:  # noqa: ANN401
+        return listdir(path)[::-1]
+
+    class Backwards:
+        """What `os.scandir` returns: an iterator, and a context manager of one."""
+
+        def __init__(self, path: Any = ".") -> None:  # noqa: ANN401
+            with scandir(path) as entries:
+                self._entries = iter(list(entries)[::-1])
+
+        def __iter__(self) -> Iterator[Any]:
+            return self._entries
+
+        def __next__(self) -> Any:  # noqa: ANN401
+            return next(self._entries)
+
+        def __enter__(self) -> Backwards:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def close(self) -> None:
+            """Close nothing: everything is read."""
+
+    with mock.patch("os.listdir", listdir_backwards), mock.patch("os.scandir", Backwards):
+        yield
+
+
+def check_items_can_be_read_anywhere(entry: Entry) -> None:
+    """`read` gives an image file's bytes or uint8 pixels, and can be sent to another process."""
+    with _opened(entry) as dataset:
+        for items in dataset.splits.values():
+            for item in items[:3]:
+                what = f"`read` of `{item.id}`"
+                with must_work(what):
+                    content = item.read()
+                _check_content(what, content)
+                try:
+                    # Only to see whether it can be sent to another process; nothing is unpickled.
+                    pickle.dumps(item.read)
+                except Exception as error:
+                    message = f"{what} cannot be sent to another process: {error}; use a method or "
+                    raise ContractError(f"{message}a `functools.partial`") from error
+
+
+def _check_content(what: str, content: object) -> None:
+    import numpy as np
+    from PIL import Image
+
+    if isinstance(content, bytes):
+        with must_work(f"{what} gives bytes, and opening them as an image"):
+            Image.open(io.BytesIO(content)).load()
+        return
+    shape = tuple(getattr(content, "shape", ()))
+    require(
+        isinstance(content, np.ndarray)
+        and content.dtype == np.uint8
+        and (len(shape) == 2 or (len(shape) == 3 and shape[2] == 3)),
+        f"{what} must return the bytes of an image file, or pixels as a uint8 array (H, W) or "
+        f"(H, W, 3), not a {type(content).__name__} {getattr(content, 'dtype', '')} {shape}",
+    )
+
+
+CHECKS = (
+    check_splits_are_disjoint,
+    check_labels_name_classes,
+    check_order_is_stable,
+    check_items_can_be_read_anywhere,
+)

@@ -1,0 +1,72 @@
+"""What all tests share: no network, real data where it is, and tiny photographs."""
+
+import os
+
+# Before torch is loaded: on networks as small as these, threads cost more than they bring, and much
+# more when something else is using the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Make any attempt to reach another machine a failure that says so."""
+
+    def refuse(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6):
+            raise AssertionError(f"a test tried to reach {address}")
+        return connect(self, address)
+
+    connect = socket.socket.connect
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of real image sets and weights; tests that need it skip where it is absent."""
+    folder = os.environ.get("TLF_TEST_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("TLF_TEST_DATA does not name the folder of real data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """Two classes that differ in colour: 24 to train on, 10 to validate on, of 40 by 48 pixels."""
+    folder = tmp_path_factory.mktemp("photographs")
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 12), ("val", 5)):
+        for name, channel in (("red", 0), ("blue", 2)):
+            target = folder / split / name
+            target.mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 120, (40, 48, 3), dtype=np.uint8)
+                pixels[..., channel] += 100
+                Image.fromarray(pixels).save(target / f"{index:02d}.png")
+    return folder
+
+
+@pytest.fixture
+def small_spec(photographs, tmp_path):
+    """A spec that trains a small network on tiny photographs in about a second an epoch."""
+    return {
+        "name": "small",
+        "data": {
+            "name": "image-folder",
+            "options": {
+                "train": str(photographs / "train"),
+                "validation": str(photographs / "val"),
+            },
+        },
+        "backbone": {"name": "torchvision/shufflenet_v2_x0_5", "weights": "none"},
+        "transforms": {"name": "standard", "options": {"size": 32, "resize": 36}},
+        "training": {"epochs": 2, "batch_size": 8},
+        "device": {"name": "cpu", "options": {"precision": "float32"}},
+        "output": str(tmp_path / "runs"),
+    }

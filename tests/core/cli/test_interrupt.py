@@ -1,0 +1,52 @@
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tlf.cli.interrupt import prompt_interrupt
+
+BUSY = """
+import signal, threading
+from tlf.cli.interrupt import prompt_interrupt
+signal.signal(signal.SIGINT, lambda number, frame: None)
+with prompt_interrupt(["the plan is kept in `runs/small`"]):
+    print("busy", flush=True)
+    threading.Event().wait()
+"""
+
+
+@pytest.fixture
+def busy():
+    """A process that does not hear of signals, as in the middle of a long computation."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "busy\n"
+        yield process
+        process.kill()
+
+
+def test_a_process_that_hears_nothing_is_ended_within_two_seconds(busy):
+    started = time.monotonic()
+    busy.send_signal(signal.SIGINT)
+    _, err = busy.communicate(timeout=30)
+    assert time.monotonic() - started < 2
+    assert busy.returncode == 130
+    assert err == "\nstopped\nthe plan is kept in `runs/small`\n"
+
+
+def test_python_hears_of_the_signal_as_ever():
+    with pytest.raises(KeyboardInterrupt), prompt_interrupt():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_nothing_is_left_behind():
+    before = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(before)
+    with prompt_interrupt():
+        pass
+    after = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(after)
+    assert after == before

@@ -1,0 +1,199 @@
+"""Runs through the command line: streams, exit codes, files. Not what a run computes."""
+
+import json
+import os
+import re
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tlf.cli.run import show_result
+
+#: What a terminal gets to move its cursor or change its colours.
+ESCAPE = "\x1b"
+
+
+def test_a_run_ends_with_a_summary_what_to_type_next_and_its_directory(tlf, spec_file, tmp_path):
+    code, out, err = tlf("run", spec_file)
+    assert code == 0
+    assert out.splitlines()[-1] == str(tmp_path / "runs" / "small")
+    assert (tmp_path / "runs" / "small" / "report.json").is_file()
+    assert re.search(r"^accuracy +\d+\.\d%$", out, re.MULTILINE)
+    assert "epoch 2/2" in err
+    assert (
+        err.splitlines()[-1] == f"next: tlf predict {tmp_path / 'runs' / 'small'} PHOTO_OR_FOLDER"
+    )
+    assert max(map(len, out.splitlines()[:-1])) <= 80
+    assert ESCAPE not in out + err
+
+
+def test_what_to_type_next_can_be_typed(finished, capsys):
+    show_result(replace(finished, directory=Path("runs/my run")))
+    out, err = capsys.readouterr()
+    assert err == "next: tlf predict 'runs/my run' PHOTO_OR_FOLDER\n"
+    assert out.endswith("\nruns/my run\n")
+
+
+def test_json_of_a_run_is_its_directory_and_report(tlf, spec_file, tmp_path):
+    _, out, _ = tlf("run", spec_file, "--json", "--set", "training.epochs=1")
+    found = json.loads(out)
+    assert found["directory"] == str(tmp_path / "runs" / "small")
+    assert found["report"] == json.loads((tmp_path / "runs" / "small" / "report.json").read_text())
+
+
+def test_a_spec_may_come_from_standard_input(tlf, small_spec, start_tlf):
+    process = start_tlf("spec", "validate", "-", stdin=-1)
+    assert process.communicate(json.dumps(small_spec), timeout=60) == ("ok\n", "")
+
+
+def test_a_data_folder_that_is_not_there_is_said_and_nothing_is_written(tlf, spec_file, tmp_path):
+    code, out, err = tlf("run", spec_file, "--set", "data.options.train=nowhere")
+    assert (code, out) == (2, "")
+    assert "nowhere" in err
+    assert "hint: " in err
+    assert "Traceback" not in err
+    assert not list((tmp_path / "runs").glob("*"))
+
+
+def test_a_plan_is_printed_in_80_columns_and_writes_nothing(tlf, spec_file, tmp_path):
+    code, out, err = tlf("plan", spec_file)
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert "feature-extraction" in out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_json_of_a_plan_has_its_steps(tlf, spec_file):
+    _, out, _ = tlf("plan", spec_file, "--json", "--set", "training.epochs=3")
+    assert [step["epochs"] for step in json.loads(out)["steps"]] == [3]
+
+
+def test_a_probe_adds_seconds_and_memory(tlf, spec_file):
+    _, out, _ = tlf("plan", spec_file, "--probe")
+    assert re.search(r"about \d+\.\d s +\d+\.\d GB", out)
+    measured = json.loads(tlf("plan", spec_file, "--probe", "--json")[1])["measurements"]
+    assert measured[0]["seconds_per_batch"] > 0
+
+
+def test_a_comparison_ends_with_a_table_and_its_directory(tlf, spec_file, tmp_path):
+    code, out, err = tlf(
+        "compare",
+        spec_file,
+        "--strategies",
+        "feature-extraction, from-scratch",
+        "--set",
+        "training.epochs=1",
+    )
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[-1] == str(tmp_path / "runs" / "small-comparison")
+    assert [line.split()[0] for line in lines if re.search(r"\.\d%", line)] == [
+        "feature-extraction",
+        "from-scratch",
+    ]
+    assert max(map(len, lines[:-1])) <= 80
+    assert "from-scratch: epoch 1/1" in err
+
+
+def test_a_strategy_that_does_not_exist_ends_a_comparison_before_it_begins(
+    tlf, spec_file, tmp_path
+):
+    code, out, err = tlf("compare", spec_file, "--strategies", "full-finetuning")
+    assert (code, out) == (2, "")
+    assert "did you mean `full-fine-tuning`?" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_predictions_are_printed_for_files_and_folders(tlf, finished, photographs):
+    photo = photographs / "val" / "red" / "00.png"
+    code, out, err = tlf(
+        "predict", finished.directory, photo, photographs / "val" / "blue", "--json"
+    )
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert [Path(prediction["source"]).name for prediction in found] == [
+        "00.png",
+        *(f"{number:02d}.png" for number in range(5)),
+    ]
+    assert all(list(prediction["probabilities"]) == [prediction["label"]] for prediction in found)
+    code, out, _ = tlf("predict", finished.directory, photo, "--top", "2")
+    assert re.search(r"(red|blue) \d+\.\d%, *(red|blue) \d+\.\d%", " ".join(out.split()))
+
+
+def test_a_file_that_is_no_image_is_named_and_the_others_are_classified(
+    tlf, finished, photographs, tmp_path
+):
+    (tmp_path / "notes.txt").write_text("no image")
+    photo = photographs / "val" / "red" / "00.png"
+    code, out, err = tlf("predict", finished.directory, tmp_path / "notes.txt", photo)
+    assert code == 2
+    assert "00.png" in "".join(out.split())
+    assert f"warning: `{tmp_path / 'notes.txt'}` cannot be read: " in err
+    assert "error: 1 of 2 files could not be read" in err
+
+
+def test_a_folder_that_is_no_run_is_said_so(tlf, tmp_path, photographs):
+    code, out, err = tlf("predict", tmp_path, photographs)
+    assert (code, out) == (2, "")
+    assert "holds no finished run" in err
+
+
+def test_ctrl_c_in_training_ends_within_two_seconds_and_says_what_is_kept(
+    start_tlf, spec_file, tmp_path
+):
+    process = start_tlf("run", spec_file, "--set", "training.epochs=100000")
+    for line in process.stderr:
+        if line.startswith("epoch 1/"):
+            break
+    else:
+        pytest.fail("the run did not begin")
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert time.monotonic() - started < 2
+    assert (process.returncode, out) == (130, "")
+    directory = tmp_path / "runs" / "small"
+    assert re.search(r"^stopped after \d+ of 100000 epochs$", err, re.MULTILINE)
+    assert err.splitlines()[-1] == f"metrics, plan and checkpoints so far are kept in `{directory}`"
+    assert "Traceback" not in err
+    assert (directory / "metrics.jsonl").is_file()
+
+
+def test_ctrl_c_before_training_leaves_nothing(start_tlf, spec_file, tmp_path):
+    process = start_tlf("run", spec_file, "--set", "training.epochs=100000")
+    assert "feature-extraction of" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped" in err
+    assert "Traceback" not in err
+    left = [path for path in (tmp_path / "runs").glob("*") if path.name != "small"]
+    assert left == []
+
+
+def test_a_terminal_shows_a_live_line_and_a_pipe_does_not(start_tlf, spec_file):
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    process = start_tlf("run", spec_file, "--set", "training.epochs=1", stderr=theirs)
+    os.close(theirs)
+    seen = []
+
+    def read():
+        try:
+            while chunk := os.read(ours, 4096):
+                seen.append(chunk)
+        except OSError:  # Linux says so when the other end is closed
+            pass
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    out, _ = process.communicate(timeout=60)
+    reader.join()
+    os.close(ours)
+    assert b"images/s" in b"".join(seen)
+    assert b"\x1b[?25h" in b"".join(seen)
+    assert ESCAPE not in out

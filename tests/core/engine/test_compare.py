@@ -1,0 +1,98 @@
+"""Comparing strategies."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import tlf
+from tlf.errors import SpecError
+
+STRATEGIES = ("feature-extraction", "full-fine-tuning", "from-scratch")
+
+
+def test_every_strategy_is_run_with_every_seed_and_images_are_decoded_once(small_spec):
+    found = tlf.compare({**small_spec, "seed": 4}, STRATEGIES, seeds=2)
+    assert [(c.strategy, c.seed) for c in found.cells] == [
+        (strategy, seed) for strategy in STRATEGIES for seed in (4, 5)
+    ]
+    reports = [
+        json.loads((found.directory / c.directory / "report.json").read_text()) for c in found.cells
+    ]
+    assert [report["seed"] for report in reports] == [4, 5] * 3
+    assert sum(report["images_decoded"] for report in reports) == 34
+
+
+def test_a_row_is_the_mean_of_its_runs(small_spec):
+    found = tlf.compare(small_spec, STRATEGIES[:2], seeds=2)
+    for row in found.rows:
+        values = [c.metrics["accuracy"] for c in found.cells if c.strategy == row.strategy]
+        assert row.accuracy == pytest.approx(sum(values) / 2)
+        assert row.accuracy_interval[0] <= row.accuracy <= row.accuracy_interval[1]
+        assert (row.seeds, row.failed) == ((0, 1), 0)
+    assert found.rows[0].trainable_parameters < found.rows[1].trainable_parameters
+
+
+def test_a_cell_gives_what_the_same_run_gives_alone(small_spec):
+    found = tlf.compare(small_spec, STRATEGIES[1:2])
+    alone = tlf.run({**small_spec, "strategy": STRATEGIES[1]})
+    compared = found.directory / found.cells[0].directory
+    for name in ("model.safetensors", "metrics.jsonl", "predictions.jsonl"):
+        assert (compared / name).read_bytes() == (alone.directory / name).read_bytes()
+
+
+def test_each_run_can_be_run_again_from_its_own_spec(small_spec):
+    found = tlf.compare(small_spec, STRATEGIES[1:2])
+    folder = found.directory / found.cells[0].directory
+    again = tlf.run(folder / "spec.json")
+    assert again.report["metrics"] == found.cells[0].metrics
+
+
+def test_a_run_that_fails_is_a_row_with_its_reason(small_spec):
+    # Too fast for everything that learns, and fast enough to fail; the head alone survives.
+    training = {"epochs": 2, "batch_size": 8, "learning_rate": 100.0, "clip_norm": None}
+    training |= {"optimizer": {"name": "sgd"}, "warmup": 0.0}
+    found = tlf.compare({**small_spec, "training": training}, STRATEGIES)
+    by_name = {row.strategy: row for row in found.rows}
+    assert by_name["from-scratch"].failed == 1
+    assert by_name["from-scratch"].accuracy is None
+    assert by_name["feature-extraction"].failed == 0
+    failed = next(cell for cell in found.cells if cell.strategy == "from-scratch")
+    assert "finite numbers" in failed.error or "the loss became" in failed.error
+    written = json.loads((found.directory / "comparison.json").read_text())
+    assert [row["failed"] for row in written["rows"]] == [row.failed for row in found.rows]
+
+
+def test_unknown_strategies_are_found_before_anything_runs(small_spec):
+    with pytest.raises(SpecError) as caught:
+        tlf.compare(small_spec, ["feature-extracton", "full-fine-tuning", "nonsense"])
+    assert [problem.message for problem in caught.value.problems] == [
+        "`feature-extracton` is not a known strategy",
+        "`nonsense` is not a known strategy",
+    ]
+    assert caught.value.problems[0].hint == "did you mean `feature-extraction`?"
+    assert not Path(small_spec["output"]).exists()
+
+
+def test_the_specs_own_options_go_to_the_strategy_that_it_names(small_spec):
+    strategy = {"name": "full-fine-tuning", "options": {"body_rate": 0.5}}
+    found = tlf.compare({**small_spec, "strategy": strategy}, STRATEGIES[:2])
+    plans = [
+        json.loads((found.directory / c.directory / "plan.json").read_text()) for c in found.cells
+    ]
+    assert [plan["strategy"]["options"] for plan in plans] == [{}, {"body_rate": 0.5}]
+
+
+def test_no_strategies_or_one_twice_are_refused(small_spec):
+    with pytest.raises(SpecError, match="strategies"):
+        tlf.compare(small_spec, [])
+    with pytest.raises(SpecError, match="`full-fine-tuning` is named twice"):
+        tlf.compare(small_spec, ["full-fine-tuning", "full-fine-tuning"])
+
+
+def test_a_comparison_in_which_every_run_fails_is_an_error_in_every_row(small_spec):
+    training = {"epochs": 1, "batch_size": 8, "learning_rate": 100.0, "clip_norm": None}
+    training |= {"optimizer": {"name": "sgd"}, "warmup": 0.0}
+    found = tlf.compare({**small_spec, "training": training}, ["from-scratch"])
+    (row,) = found.rows
+    assert (row.accuracy, row.accuracy_interval, row.seconds) == (None, None, None)

@@ -1,0 +1,47 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tlf.engine.files import append_json_line, file_digest, write_json, write_tensors, write_text
+
+
+def test_a_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
+    write_text(tmp_path / "a.txt", "héllo")
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "héllo"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    write_json(tmp_path / "a.json", {"x": 1})
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
+
+
+def test_json_lines_are_added_at_the_end(tmp_path):
+    for number in range(3):
+        append_json_line(tmp_path / "lines", {"n": number})
+    lines = (tmp_path / "lines").read_text().splitlines()
+    assert [json.loads(line)["n"] for line in lines] == [0, 1, 2]
+
+
+def test_tensors_that_share_storage_are_written_and_read_as_they_are(tmp_path):
+    whole = torch.arange(12.0).reshape(3, 4)
+    tensors = {"whole": whole, "same": whole, "part": whole[1:], "turned": whole.T}
+    write_tensors(tmp_path / "t.safetensors", tensors)
+    for name, tensor in load_file(tmp_path / "t.safetensors").items():
+        assert tensor.equal(tensors[name])
+
+
+def test_channels_last_tensors_keep_their_values(tmp_path):
+    image = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    write_tensors(tmp_path / "t.safetensors", {"image": image})
+    assert load_file(tmp_path / "t.safetensors")["image"].equal(image)
+
+
+def test_equal_tensors_make_equal_files(tmp_path):
+    for name in ("a", "b"):
+        write_tensors(tmp_path / name, {"x": torch.ones(5), "y": torch.zeros(2)}, {"format": "pt"})
+    assert file_digest(tmp_path / "a") == file_digest(tmp_path / "b")

@@ -1,0 +1,97 @@
+"""Planning: everything is resolved and nothing is downloaded, decoded or trained."""
+
+import copy
+import json
+
+import pytest
+import torch
+
+import tlf
+from tlf.errors import PluginError, SpecError, WeightsError
+from tlf.plugin import Strategy, Train
+
+
+@pytest.fixture
+def plan(small_spec):
+    def plan(**changes):
+        return tlf.plan({**copy.deepcopy(small_spec), **changes})
+
+    return plan
+
+
+def test_a_plan_has_nothing_left_open(plan, photographs):
+    found = plan(training={"epochs": 3, "batch_size": 10})
+    assert (found.epochs, found.batches_per_epoch) == (3, 3)
+    assert found.data["images"] == {"train": 24, "validation": 10}
+    assert found.classes == ("blue", "red")
+    assert found.transforms["size"] == 32
+    assert found.device["precision"] == "float32"
+    assert found.device["threads"] == torch.get_num_threads()
+    assert json.loads(json.dumps(found.as_json()))["weights"] == "none"
+
+
+def test_a_plan_reads_no_image_and_needs_no_weights(plan, photographs, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("an image was opened, or weights were fetched")
+
+    monkeypatch.setattr("PIL.Image.open", refuse)
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    found = plan(backbone="torchvision/resnet50")
+    assert found.weights == "default"
+
+
+def test_a_large_network_is_planned_without_memory_for_its_weights(plan):
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = plan(backbone={"name": "torchvision/regnet_y_128gf", "weights": "none"})
+    # Its weights would take 2.5 GB.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000
+    assert sum(sum(stage["parameters"].values()) for stage in found.stages) > 600e6
+
+
+def test_every_parameter_is_trainable_or_frozen_in_every_step(plan):
+    for strategy in ("feature-extraction", "full-fine-tuning"):
+        found = plan(strategy=strategy)
+        total = sum(sum(stage["parameters"].values()) for stage in found.stages)
+        for step in found.steps:
+            assert step.trainable_parameters + step.frozen_parameters == total
+
+
+def test_a_model_that_is_not_there_names_the_nearest(plan):
+    with pytest.raises(SpecError) as caught:
+        plan(backbone="torchvision/resnet19")
+    (problem,) = caught.value.problems
+    assert problem.path == "backbone.name"
+    assert problem.hint == "did you mean `resnet18`?"
+
+
+def test_a_weights_file_that_is_not_there_is_found_before_anything_else(plan):
+    with pytest.raises(WeightsError, match="does not exist"):
+        plan(backbone={"name": "torchvision/resnet18", "weights": "nowhere.safetensors"})
+
+
+def test_a_relative_weights_file_starts_at_the_specs_folder(small_spec, tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"")
+    spec = {**small_spec, "backbone": {"name": "torchvision/resnet18", "weights": "w.safetensors"}}
+    (tmp_path / "spec.json").write_text(json.dumps(spec))
+    assert tlf.plan(tmp_path / "spec.json").weights == str(tmp_path / "w.safetensors")
+
+
+def test_a_strategy_that_breaks_the_rules_is_a_fault_of_its_plugin(plan, monkeypatch):
+    class Greedy(Strategy):
+        def steps(self, outline, budget):
+            return (Train(name="s", trainable=("head",), epochs=budget.epochs + 1),)
+
+    target = "tlf_builtin.feature_extraction.strategy.FeatureExtraction"
+    monkeypatch.setattr(target, Greedy)
+    with pytest.raises(PluginError, match="take 3 epochs, the budget is 2"):
+        plan()
+
+
+def test_the_plan_of_a_run_is_the_plan_that_was_shown(small_spec):
+    shown = tlf.plan(small_spec).as_json()
+    finished = tlf.run(small_spec)
+    assert json.loads((finished.directory / "plan.json").read_text()) == json.loads(
+        json.dumps(shown)
+    )

@@ -1,0 +1,92 @@
+import pytest
+
+from tlf.planning import check_steps, plan_steps
+from tlf.plugin import HEAD, Budget, Outline, StageOutline, Train
+
+
+@pytest.fixture
+def outline():
+    return Outline(
+        (
+            StageOutline("stem", {"weight": 100, "norm": 8}, 1000, (4, 16, 16)),
+            StageOutline("pool", {}, 10, (4, 8, 8)),
+            StageOutline("top", {"weight": 50, "bias": 5}, 500, (5,)),
+            StageOutline(HEAD, {"weight": 10, "bias": 2}, 20, (2,)),
+        ),
+        image_size=16,
+    )
+
+
+def test_a_stage_name_means_all_of_its_groups(outline):
+    assert outline.expand(["top", "stem:norm"]) == ("stem:norm", "top:weight", "top:bias")
+
+
+def test_groups_keep_the_order_of_the_network_whatever_the_order_of_the_names(outline):
+    assert outline.expand([HEAD, "stem"]) == outline.expand(["stem", HEAD])
+
+
+def test_every_parameter_is_counted_once_as_trainable_or_frozen(outline):
+    step = Train(name="some", trainable=("top:bias", HEAD), epochs=3)
+    (planned,) = plan_steps([step], outline, Budget(3), 0.1)
+    assert planned.trainable_parameters == 5 + 12
+    assert planned.trainable_parameters + planned.frozen_parameters == 175
+
+
+def test_a_groups_own_rate_goes_before_its_stages(outline):
+    step = Train(
+        name="all",
+        trainable=("stem", "top"),
+        epochs=1,
+        rates={"stem": 0.1, "stem:norm": 0.5},
+    )
+    (planned,) = plan_steps([step], outline, Budget(1), 2.0)
+    assert planned.rates == {
+        "stem:weight": pytest.approx(0.2),
+        "stem:norm": pytest.approx(1.0),
+        "top:weight": 2.0,
+        "top:bias": 2.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("trainable", "frozen_stages"),
+    [((HEAD,), 3), (("top", HEAD), 2), (("stem:norm",), 0), (("stem", HEAD), 0)],
+)
+def test_the_frozen_prefix_ends_at_the_first_stage_that_learns(outline, trainable, frozen_stages):
+    (planned,) = plan_steps([Train(name="s", trainable=trainable, epochs=1)], outline, Budget(1), 1)
+    assert planned.frozen_stages == frozen_stages
+
+
+def test_steps_follow_one_another_without_a_gap(outline):
+    steps = [Train(name=n, trainable=(HEAD,), epochs=e) for n, e in (("a", 2), ("b", 3), ("c", 1))]
+    planned = plan_steps(steps, outline, Budget(6), 1.0)
+    assert [(step.first_epoch, step.epochs) for step in planned] == [(0, 2), (2, 3), (5, 1)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "sentence"),
+    [
+        ([], "the plan has no steps"),
+        (
+            [Train(name="s", trainable=(HEAD,), epochs=2)],
+            "the steps take 2 epochs, the budget is 3",
+        ),
+        ([Train(name="s", trainable=(HEAD,), epochs=0)], "step 1 takes `0` epochs"),
+        ([Train(name="s", trainable=("tip",), epochs=3)], "step 1 names `tip`, which is no stage"),
+        ([Train(name="s", trainable=("pool",), epochs=3)], "step 1 trains nothing"),
+        ([Train(name="s", trainable=(), epochs=3)], "step 1 trains nothing"),
+        (
+            [Train(name="s", trainable=(HEAD,), epochs=3, rates={HEAD: 0.0})],
+            "step 1 gives `head` the rate `0.0`",
+        ),
+        (
+            [Train(name="s", trainable=(HEAD,), epochs=3, rates={HEAD: float("nan")})],
+            "step 1 gives `head` the rate `nan`",
+        ),
+        (["train"], "step 1 is a str, not a Train"),
+    ],
+)
+def test_a_plan_that_breaks_a_rule_is_refused_with_a_sentence(outline, steps, sentence):
+    assert any(sentence in problem for problem in check_steps(steps, outline, Budget(3)))
+    with pytest.raises(ValueError, match="step"):
+        plan_steps(steps, outline, Budget(3), 1.0)

@@ -1,0 +1,57 @@
+"""Every built-in plugin passes the contract by the route of a third party's."""
+
+import pytest
+
+from tlf.registry import load_registry
+from tlf.testing import PluginContract, checks_of
+
+BUILT_IN = sorted(p.name for p in load_registry().plugins if p.distribution == "tlf")
+
+
+class TestAuto(PluginContract):
+    plugin = "auto"
+
+
+class TestCpu(PluginContract):
+    plugin = "cpu"
+
+
+class TestFeatureExtraction(PluginContract):
+    plugin = "feature-extraction"
+
+
+class TestFromScratch(PluginContract):
+    plugin = "from-scratch"
+
+
+class TestFullFineTuning(PluginContract):
+    plugin = "full-fine-tuning"
+
+
+class TestImageFolder(PluginContract):
+    plugin = "image-folder"
+
+
+class TestStandard(PluginContract):
+    plugin = "standard"
+
+
+class TestTorchvision(PluginContract):
+    plugin = "torchvision"
+
+
+def test_no_built_in_plugin_is_left_out():
+    here = [value.plugin for name, value in globals().items() if name.startswith("Test")]
+    assert sorted(here) == BUILT_IN
+
+
+@pytest.mark.parametrize("plugin", BUILT_IN)
+def test_every_built_in_plugin_has_a_readme(plugin):
+    import importlib
+    from pathlib import Path
+
+    record = next(p for p in load_registry().plugins if p.name == plugin)
+    folder = Path(importlib.import_module(record.value).__file__).parent
+    text = (folder / "README.md").read_text()
+    assert text.startswith(f"# {plugin}\n")
+    assert len(checks_of(plugin)) >= 8

@@ -1,0 +1,133 @@
+"""The devices `cpu` and `auto`: what they take, and why."""
+
+import resource
+import sys
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from tlf.plugin import Availability
+from tlf_builtin.auto import device as auto_device
+from tlf_builtin.auto.device import Auto
+from tlf_builtin.auto.options import AutoOptions
+from tlf_builtin.cpu import device as cpu_device
+from tlf_builtin.cpu.device import Cpu
+from tlf_builtin.cpu.options import CpuOptions
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield before
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def features(monkeypatch):
+    """Return a function that gives the processor these features and no others."""
+
+    def have(*names):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(names, True))
+
+    return have
+
+
+@pytest.mark.parametrize(
+    ("present", "precision", "words"),
+    [
+        (("avx2", "avx512_bf16"), "bfloat16", "the processor has AVX-512 BF16"),
+        (("amx_bf16", "avx512_bf16"), "bfloat16", "the processor has AMX"),
+        (("avx2", "avx512_f"), "float32", "no instructions for bfloat16"),
+        ((), "float32", "no instructions for bfloat16"),
+    ],
+)
+def test_auto_precision_follows_from_the_processors_features(features, present, precision, words):
+    features(*present)
+    device = Cpu(CpuOptions()).create()
+    assert device.precision == precision
+    assert words in device.reason
+
+
+def test_a_precision_that_is_asked_for_is_taken_and_said_to_be_slow(features):
+    features("avx2")
+    device = Cpu(CpuOptions(precision="bfloat16")).create()
+    assert device.precision == "bfloat16"
+    assert "slow here" in device.reason
+    features("avx512_bf16")
+    assert "slow" not in Cpu(CpuOptions(precision="bfloat16")).create().reason
+    assert Cpu(CpuOptions(precision="float32")).create().precision == "float32"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_autocast_computes_in_the_precision(precision):
+    device = Cpu(CpuOptions(precision=precision)).create()
+    layer = torch.nn.Linear(4, 4)
+    with device.autocast():
+        result = layer(torch.ones(2, 4))
+    assert result.dtype == getattr(torch, precision)
+    assert layer(torch.ones(2, 4)).dtype == torch.float32
+
+
+def test_the_cpu_is_always_there_with_fixed_chunks():
+    availability = Cpu(CpuOptions()).is_available()
+    device = Cpu(CpuOptions()).create()
+    assert availability.available
+    assert availability.reason.startswith(f"{torch.get_num_threads()} thread")
+    assert device.torch_device == torch.device("cpu")
+    assert (device.channels_last, device.chunk_size) == (True, 8)
+    device.synchronize()
+
+
+def test_threads_are_set_when_the_device_is_created_and_not_before(threads):
+    backend = Cpu(CpuOptions(threads=threads + 1))
+    assert backend.is_available().reason == f"{threads + 1} threads"
+    assert torch.get_num_threads() == threads
+    assert backend.create().reason.startswith(f"{threads + 1} threads; ")
+    assert torch.get_num_threads() == threads + 1
+    assert Cpu(CpuOptions(threads=1)).create().reason.startswith("1 thread; ")
+
+
+def test_peak_memory_is_in_bytes_and_grows(monkeypatch):
+    device = Cpu(CpuOptions()).create()
+    # A python with torch in it takes more than 50 MB and less than a terabyte.
+    assert 50e6 < device.peak_memory_bytes() < 1e12
+    monkeypatch.setattr(sys, "platform", "darwin")
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert device.peak_memory_bytes() == pytest.approx(kilobytes, rel=0.2)
+
+
+@pytest.mark.parametrize("options", [{"precision": "float16"}, {"threads": 0}, {"thread": 2}])
+def test_unknown_options_are_refused(options):
+    with pytest.raises(ValidationError):
+        CpuOptions(**options)
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
+def test_auto_takes_the_processor_and_says_why(precision):
+    backend = Auto(AutoOptions(precision=precision))
+    device, cpu = backend.create(), Cpu(CpuOptions(precision=precision)).create()
+    assert backend.is_available().available
+    assert backend.is_available().reason.startswith("takes cpu: ")
+    assert device.reason == f"auto took cpu: {cpu.reason}"
+    assert (device.precision, device.chunk_size) == (cpu.precision, cpu.chunk_size)
+
+
+def test_auto_takes_the_first_that_is_there_and_says_what_is_not(monkeypatch):
+    class Absent(Cpu):
+        def is_available(self):
+            return Availability(False, "no driver")
+
+    choices = {"gpu": lambda options: Absent(CpuOptions()), **auto_device.CHOICES}
+    monkeypatch.setattr(auto_device, "CHOICES", choices)
+    backend = Auto(AutoOptions())
+    assert backend.is_available().reason.endswith("; no gpu (no driver)")
+    assert backend.create().torch_device.type == "cpu"
+    monkeypatch.setattr(Absent, "is_available", lambda self: Availability(True, "there"))
+    assert backend.is_available().reason == "takes gpu: there"
+
+
+def test_this_processors_features_are_asked_for():
+    flag = torch.cpu.get_capabilities()
+    expected = flag.get("amx_bf16", False) or flag.get("avx512_bf16", False)
+    assert (cpu_device.fast_bfloat16() is not None) == expected
