@@ -116,15 +116,25 @@ def _entry_points(distributions: Iterable[metadata.Distribution]) -> Iterator[_F
     seen = set()
     for distribution in distributions:
         try:
-            name, version = distribution.metadata["Name"], distribution.version
+            key = _key_of(distribution)
             points = [p for p in distribution.entry_points if _GROUP.fullmatch(p.group)]
+            # Most distributions have none, and reading the metadata of all takes a while.
+            name = distribution.metadata["Name"] if points else ""
+            version = distribution.version if points else ""
         except Exception:  # noqa: BLE001 - another's damaged metadata is no plugin of ours
             continue
         # As for imports, the first of a name on the path hides the others.
-        key = re.sub(r"[-_.]+", "-", str(name)).lower()
         if key not in seen:
             seen.add(key)
             yield from (_Found(point, str(name), str(version)) for point in points)
+
+
+def _key_of(distribution: metadata.Distribution) -> str:
+    """Return the name of a distribution, normalised."""
+    # What importlib itself uses to tell distributions apart: it follows from the folder's name.
+    known = getattr(distribution, "_normalized_name", None)
+    name = known if isinstance(known, str) else str(distribution.metadata["Name"])
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _record(item: _Found, owners: Mapping[str, list[_Found]]) -> PluginRecord:

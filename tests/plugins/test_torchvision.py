@@ -29,9 +29,15 @@ def test_the_input_is_what_the_default_weights_were_trained_to_see(family):
     assert family.input_config("vit_h_14").size == 518
 
 
-def test_every_input_is_sane(family):
+def test_weights_that_are_not_the_default_get_the_common_sizes(family):
+    assert family.input_config("mobilenet_v2").resize == 232
+    assert family.input_config("mobilenet_v2", default_weights=False).resize == 256
+
+
+@pytest.mark.parametrize("default_weights", [True, False])
+def test_every_input_is_sane(family, default_weights):
     for model in family.models():
-        config = family.input_config(model)
+        config = family.input_config(model, default_weights=default_weights)
         assert config.size <= config.resize <= 2 * config.size
         assert config.mean in {(0.485, 0.456, 0.406), (0.5, 0.5, 0.5)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 
@@ -41,6 +42,8 @@ def _watch(reader: int, done: threading.Event, kept: Sequence[str]) -> None:
     with open(reader, "rb", buffering=0) as pipe:
         while byte := pipe.read(1):
             if byte[0] == signal.SIGINT and not done.wait(GRACE_SECONDS):
+                if "tlf.engine.directory" in sys.modules:
+                    sys.modules["tlf.engine.directory"].remove_unpublished()
                 # A live line has hidden the cursor.
                 cursor = "\x1b[?25h" if os.isatty(2) else ""
                 text = "\n".join([cursor, "stopped", *kept, ""])

@@ -46,10 +46,9 @@ class ProgressListener(Listener):
         """Say what is going to happen."""
         self._plan = plan
         images = ", ".join(f"{count} {split}" for split, count in plan.data["images"].items())
-        self._say(
-            f"{plan.strategy['name']} of {plan.backbone['name']} on {images} images of "
-            f"{len(plan.classes)} classes, {plan.device['reason']}"
-        )
+        self._say(f"{plan.strategy['name']} of {plan.backbone['name']}")
+        self._say(f"{images} images of {len(plan.classes)} classes")
+        self._say(plan.device["reason"])
 
     def loading(self, done: int, total: int) -> None:
         """Show how many images are read."""
@@ -71,8 +70,8 @@ class ProgressListener(Listener):
         """Say what the step trains."""
         self._step = step
         self._say(
-            f"step {step.name}: {step.epochs} epochs, {step.trainable_parameters:,} parameters "
-            f"learn, {step.frozen_parameters:,} are frozen"
+            f"step {step.name}, {step.epochs} epoch{'' if step.epochs == 1 else 's'}: "
+            f"{step.trainable_parameters:,} parameters learn, {step.frozen_parameters:,} are frozen"
         )
 
     def batch_finished(self, epoch: int, images: int, loss: float) -> None:
@@ -92,10 +91,11 @@ class ProgressListener(Listener):
         accuracy = record["validation"].get("accuracy")
         self._accuracy = "" if accuracy is None else f" · accuracy {accuracy:.1%}"
         if not self._live:
+            # Fits into 80 columns for any number of epochs below a thousand.
             self._say(
-                f"epoch {record['epoch']}/{self._plan.epochs} · {record['step']} · "
-                f"loss {record['train']['loss']:.4f} · validation loss "
-                f"{record['validation']['loss']:.4f}{self._accuracy} · "
+                f"epoch {record['epoch']}/{self._plan.epochs} · "
+                f"loss {record['train']['loss']:.3f} · validation "
+                f"{record['validation']['loss']:.3f}{self._accuracy} · "
                 f"{self._images / max(seconds, 1e-9):.0f} images/s · {self._left()} left"
             )
         self._images = 0

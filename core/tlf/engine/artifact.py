@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import torch
 from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from tlf.engine.files import read_json, write_json, write_tensors
+from tlf.engine.files import read_json, read_tensors, write_json, write_tensors
 from tlf.errors import OutputError
 from tlf.plugin import InputConfig
 from tlf.spec.model import FORBID, HeadSpec, PartSpec
@@ -102,7 +101,7 @@ def read_artifact(folder: Path) -> tuple[Description, dict[str, torch.Tensor]]:
     """
     try:
         description = Description.model_validate(read_json(folder / DESCRIPTION))
-        return description, load_file(folder / TENSORS)
+        return description, read_tensors(folder / TENSORS)
     except FileNotFoundError as error:
         missing = DESCRIPTION if not (folder / DESCRIPTION).exists() else TENSORS
         raise OutputError(

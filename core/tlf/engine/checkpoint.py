@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import load_file
 
-from tlf.engine.files import file_digest, read_json, write_json, write_tensors
+from tlf.engine.files import file_digest, read_json, read_tensors, write_json, write_tensors
 from tlf.errors import RunError
 
 if TYPE_CHECKING:
@@ -92,9 +91,9 @@ def load_checkpoint(path: Path, model: Model, optimizer: StepOptimizer) -> Posit
         raise RunError(f"the checkpoint `{path}` cannot be read ({error})") from error
     if damaged:
         raise RunError(f"the checkpoint `{path}` is damaged: `{damaged[0]}` has changed")
-    model.load_state_dict(load_file(path / "model.safetensors"))
-    optimizer.load_state_by_name(_nest(load_file(path / "optimizer.safetensors")))
-    torch.set_rng_state(load_file(path / "generator.safetensors")["torch"])
+    model.load_state_dict(read_tensors(path / "model.safetensors"))
+    optimizer.load_state_by_name(_nest(read_tensors(path / "optimizer.safetensors")))
+    torch.set_rng_state(read_tensors(path / "generator.safetensors")["torch"])
     return Position(**state["position"])
 
 

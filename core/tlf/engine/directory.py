@@ -15,6 +15,15 @@ from typing import Self
 from tlf.engine.files import write_json, write_text
 from tlf.errors import OutputError
 
+#: Run directories in the making, in this process.
+_unpublished: set[Path] = set()
+
+
+def remove_unpublished() -> None:
+    """Remove every run directory that has no name yet: the process is about to end at once."""
+    for path in tuple(_unpublished):
+        shutil.rmtree(path, ignore_errors=True)
+
 
 class RunDirectory:
     """A directory in the making; `publish` gives it its name.
@@ -48,6 +57,7 @@ class RunDirectory:
                 f"`{parent}` cannot be written to ({error.strerror or error})",
                 hint="choose another `output` in the spec, or give `--output-directory`",
             ) from error
+        _unpublished.add(self.path)
         # mkdtemp makes it private; a run directory is as open as any other new folder.
         umask = os.umask(0)
         os.umask(umask)
@@ -64,6 +74,7 @@ class RunDirectory:
     ) -> None:
         if not self._published:
             shutil.rmtree(self.path, ignore_errors=True)
+            _unpublished.discard(self.path)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file into the directory.
@@ -112,6 +123,7 @@ class RunDirectory:
             # never share a name.
             with contextlib.suppress(OSError):
                 if not target.exists():
+                    _unpublished.discard(self.path)
                     self.path = self.path.rename(target)
                     self._published = True
                     return self.path

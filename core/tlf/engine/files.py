@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load, load_file, save, save_file
 
 
 def write_text(path: Path, text: str) -> None:
@@ -71,10 +71,36 @@ def write_tensors(
         else tensor
         for name, tensor in plain.items()
     }
-    save_file(own, beside, metadata=dict(metadata or {}))
+    described = dict(metadata or {})
+    if _is_plain(beside):
+        save_file(own, beside, metadata=described)
+    else:
+        beside.write_bytes(save(own, metadata=described))
     with beside.open("rb+") as file:
         os.fsync(file.fileno())
     beside.replace(path)
+
+
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors in a safetensors file by name, on the CPU.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be read.
+        SafetensorError: It is no such file, or damaged.
+    """
+    return load_file(path) if _is_plain(path) else load(path.read_bytes())
+
+
+def _is_plain(path: Path) -> bool:
+    """Say whether a path is UTF-8: safetensors takes no other."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def file_digest(path: Path) -> str:

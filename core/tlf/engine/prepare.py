@@ -84,7 +84,9 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     _check_model(family, model, spec.backbone.name)
     strategy = cast("Strategy[Any]", _create_part(registry, "strategy", spec.strategy))
     weights = _resolve_weights(spec, folder, family, model, strategy)
-    config = family.input_config(model)
+    # By what the spec says and not by what a strategy makes of it: runs are compared on equal images.
+    default_weights = spec.backbone.weights == "default"
+    config = family.input_config(model, default_weights=default_weights)
     transform = cast("Transform[Any]", _create_part(registry, "transform", spec.transforms, config))
     source = cast("DataSource[Any]", _create_part(registry, "data-source", spec.data, folder))
     dataset = source.open()
@@ -199,9 +201,14 @@ def _plan_strategy(
 ) -> tuple[PlannedStep, ...]:
     budget = Budget(epochs=spec.training.epochs)
     try:
-        return plan_steps(
-            strategy.steps(outline, budget), outline, budget, spec.training.learning_rate
-        )
+        steps = tuple(strategy.steps(outline, budget))
+    except Exception as error:
+        raise PluginError(
+            f"the strategy `{spec.strategy.name}` fails to plan: {type(error).__name__}: {error}",
+            hint="this is a fault of the strategy's plugin; `--traceback` shows where",
+        ) from error
+    try:
+        return plan_steps(steps, outline, budget, spec.training.learning_rate)
     except ValueError as error:
         raise PluginError(
             f"the strategy `{spec.strategy.name}` made a plan that cannot be carried out: {error}",

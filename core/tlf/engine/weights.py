@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 
+from tlf.engine.files import read_tensors
 from tlf.engine.model import BACKBONE_PREFIX, HEAD_PREFIX
 from tlf.errors import WeightsError
 
@@ -57,7 +57,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
-        return load_file(path)
+        return read_tensors(path)
     except (SafetensorError, OSError) as error:
         raise WeightsError(
             f"`{path}` is no readable safetensors file ({error})",

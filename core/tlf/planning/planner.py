@@ -143,7 +143,7 @@ def _check_train(step: Train, outline: Outline, where: str) -> Iterator[str]:
     if not any(outline.expand([name]) for name in step.trainable if name in known):
         yield f"{where} trains nothing"
     for name, rate in step.rates.items():
-        if not (math.isfinite(rate) and rate > 0):
+        if not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
             yield f"{where} gives `{name}` the rate `{rate}`; it must be finite and above 0"
 
 

@@ -89,11 +89,13 @@ class BackboneFamily(abc.ABC, Generic[OptionsT]):
         """Return the names of all models of the family, sorted."""
 
     @abc.abstractmethod
-    def input_config(self, model: str) -> InputConfig:
+    def input_config(self, model: str, *, default_weights: bool = True) -> InputConfig:
         """Return what the model's weights were trained to see.
 
         Args:
             model: One of `models()`.
+            default_weights: Whether they are the library's own default. A file does not say how its
+                weights were trained; for one, return what is usual for the model.
         """
 
     @abc.abstractmethod

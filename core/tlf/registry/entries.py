@@ -15,7 +15,6 @@ from pydantic import BaseModel
 from tlf.discovery import PluginRecord, describe
 from tlf.errors import PluginError, SpecError, TlfError, did_you_mean
 from tlf.plugin import Declaration, Options
-from tlf.spec import validate_values
 
 #: The section of a spec that each kind of thing is named in.
 SECTIONS: Mapping[str, str] = {
@@ -65,6 +64,8 @@ class Entry:
             SpecError: The options are wrong; all problems are in it.
             PluginError: The model of the options is broken.
         """
+        from tlf.spec import validate_values
+
         model = self.options_model()
         path = f"{SECTIONS[self.kind]}.options" if path is None else path
         try:
@@ -172,6 +173,6 @@ def way_out(record: PluginRecord) -> str:
 def _is_installed(distribution: str) -> bool:
     try:
         metadata.version(distribution)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):
         return False
     return True

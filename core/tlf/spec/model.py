@@ -116,7 +116,7 @@ class TrainingSpec(BaseModel):
     )
     optimizer: OptimizerSpec = OptimizerSpec()
     learning_rate: float = Field(
-        default=1e-3, gt=0.0, le=100.0, description="Peak rate; a strategy scales it by group."
+        default=2e-3, gt=0.0, le=100.0, description="Peak rate; a strategy scales it by group."
     )
     weight_decay: float = Field(
         default=0.05, ge=0.0, le=1.0, description="Decoupled; never on norms and biases."
@@ -128,7 +128,7 @@ class TrainingSpec(BaseModel):
         default=0.1, ge=0.0, le=0.5, description="Share of the run in which the rate rises."
     )
     label_smoothing: float = Field(
-        default=0.1, ge=0.0, lt=1.0, description="Share of the target spread over all classes."
+        default=0.05, ge=0.0, lt=1.0, description="Share of the target spread over all classes."
     )
     clip_norm: float | None = Field(
         default=1.0, gt=0.0, description="Largest norm of the gradient; null for no limit."

@@ -31,9 +31,15 @@ class Torchvision(BackboneFamily[Options]):
         """Return the names, sorted."""
         return sorted(torchvision.models.list_models(module=torchvision.models))
 
-    def input_config(self, model: str) -> InputConfig:
-        """Return what torchvision's default weights of the model were trained to see."""
-        preset = _default_weights(model).transforms()
+    def input_config(self, model: str, *, default_weights: bool = True) -> InputConfig:
+        """Return what torchvision's default weights of the model were trained to see.
+
+        For other weights: what torchvision's first weights of the model were. Later ones come from a
+        recipe of torchvision's own, with unusual sizes; the first follow the common one, which for
+        most models takes the centre 224 of 256 pixels.
+        """
+        every = torchvision.models.get_model_weights(model)
+        preset = (every.DEFAULT if default_weights else next(iter(every))).transforms()
         return InputConfig(
             size=preset.crop_size[0],
             # Some presets resize to less than they crop, and pad; nothing is to be padded here.

@@ -37,6 +37,28 @@ def test_a_process_that_hears_nothing_is_ended_within_two_seconds(busy):
     assert err == "\nstopped\nthe plan is kept in `runs/small`\n"
 
 
+HALF_MADE = """
+import signal, sys, threading
+from pathlib import Path
+from tlf.cli.interrupt import prompt_interrupt
+from tlf.engine.directory import RunDirectory
+signal.signal(signal.SIGINT, lambda number, frame: None)
+with prompt_interrupt(), RunDirectory(Path(sys.argv[1]), "run"):
+    print("busy", flush=True)
+    threading.Event().wait()
+"""
+
+
+def test_a_run_directory_without_a_name_is_removed_when_the_process_is_ended(tmp_path):
+    command = [sys.executable, "-c", HALF_MADE, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "busy\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_python_hears_of_the_signal_as_ever():
     with pytest.raises(KeyboardInterrupt), prompt_interrupt():
         signal.raise_signal(signal.SIGINT)

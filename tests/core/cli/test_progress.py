@@ -57,32 +57,31 @@ def shown(*, terminal, columns=80, title="", kept=None):
 
 def test_in_a_pipe_there_is_a_plain_line_for_each_event():
     lines = shown(terminal=False).splitlines()
-    assert lines[:3] == [
-        (
-            "full-fine-tuning of torchvision/mobilenet_v2 on 24 train, 10 validation images of "
-            "2 classes, 2 threads, float32"
-        ),
+    assert lines[:5] == [
+        "full-fine-tuning of torchvision/mobilenet_v2",
+        "24 train, 10 validation images of 2 classes",
+        "2 threads, float32",
         "read 34 images",
-        "step all: 2 epochs, 2,000 parameters learn, 0 are frozen",
+        "step all, 2 epochs: 2,000 parameters learn, 0 are frozen",
     ]
     assert re.fullmatch(
-        r"epoch 1/2 · all · loss 0\.5000 · validation loss 0\.2500 · accuracy 90\.0% · "
+        r"epoch 1/2 · loss 0\.500 · validation 0\.250 · accuracy 90\.0% · "
         r"\d+ images/s · \d+:\d\d left",
-        lines[3],
+        lines[5],
     )
-    assert lines[4].startswith("epoch 2/2")
-    assert lines[5:] == ["warning: something is odd"]
+    assert lines[6].startswith("epoch 2/2")
+    assert lines[7:] == ["warning: something is odd"]
 
 
 def test_with_no_color_a_terminal_gets_the_lines_of_a_pipe(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in shown(terminal=True)
-    assert "epoch 2/2 · all" in shown(terminal=True)
+    assert "epoch 2/2 · loss" in shown(terminal=True)
 
 
 def test_a_dumb_terminal_gets_the_lines_of_a_pipe(monkeypatch):
     monkeypatch.setenv("TERM", "dumb")
-    assert "epoch 2/2 · all" in shown(terminal=True)
+    assert "epoch 2/2 · loss" in shown(terminal=True)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,17 @@ def test_a_strategy_that_breaks_the_rules_is_a_fault_of_its_plugin(plan, monkeyp
         plan()
 
 
+def test_a_strategy_that_raises_is_a_fault_of_its_plugin(plan, monkeypatch):
+    class Confused(Strategy):
+        def steps(self, outline, budget):
+            return {}["no such key"]
+
+    target = "tlf_builtin.feature_extraction.strategy.FeatureExtraction"
+    monkeypatch.setattr(target, Confused)
+    with pytest.raises(PluginError, match="fails to plan: KeyError: 'no such key'"):
+        plan()
+
+
 def test_the_plan_of_a_run_is_the_plan_that_was_shown(small_spec):
     shown = tlf.plan(small_spec).as_json()
     finished = tlf.run(small_spec)

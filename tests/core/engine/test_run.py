@@ -317,3 +317,12 @@ def test_the_run_predicts(run, photographs):
     (prediction,) = finished.predict([Image.open(image)], top=1)
     assert prediction.label in {"red", "blue"}
     assert list(prediction.probabilities) == [prediction.label]
+
+
+def test_an_output_whose_name_is_no_utf_8_is_as_good_as_any(small_spec, tmp_path, photographs):
+    import os
+
+    output = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    finished = tlf.run(small_spec, output_directory=output / "run")
+    (prediction,) = tlf.load(finished.directory).predict([photographs / "val/red/00.png"])
+    assert prediction.label in {"red", "blue"}

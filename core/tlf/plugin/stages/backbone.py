@@ -168,7 +168,7 @@ class Backbone:
     @torch.no_grad()
     def _is_exact(self, cut: int) -> bool:
         if cut not in self._exact:
-            some = next(self.module.parameters())
+            some = next(self.module.parameters(), torch.empty(0))
             generator = torch.Generator().manual_seed(0)
             size = (2, 3, self.image_size, self.image_size)
             images = torch.randn(size, generator=generator).to(some.device, some.dtype)
