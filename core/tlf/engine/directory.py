@@ -49,6 +49,7 @@ class RunDirectory:
         self._wanted = exact if exact is not None else output / name
         self._numbered = exact is None
         self._published = False
+        self._made_parent = not parent.exists()
         try:
             parent.mkdir(parents=True, exist_ok=True)
             self.path = Path(tempfile.mkdtemp(prefix=f".{self._wanted.name}-", dir=parent))
@@ -75,6 +76,10 @@ class RunDirectory:
         if not self._published:
             shutil.rmtree(self.path, ignore_errors=True)
             _unpublished.discard(self.path)
+            if self._made_parent:
+                # Only if nothing else is in it by now.
+                with contextlib.suppress(OSError):
+                    self.path.parent.rmdir()
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file into the directory.

@@ -186,9 +186,10 @@ class Running:
     def carry_out(self, loaded: Loaded | None) -> Run:
         """Do everything, in order."""
         self.listener.planned(self.job.plan)
+        # The network first: weights that do not fit are found before all images are read.
+        self.model = build_network(self.job)
         decoded_before = loaded.images_decoded if loaded else 0
         self.loaded = loaded or self.load()
-        self.model = build_network(self.job)
         probe_seconds = self.try_largest_step()
         self.publish()
         torch.manual_seed(self.job.spec.seed)

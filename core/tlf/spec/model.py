@@ -17,20 +17,24 @@ FORBID = ConfigDict(extra="forbid", frozen=True)
 Metric = Literal["accuracy", "balanced-accuracy", "macro-f1", "top-5-accuracy"]
 
 
-class PartSpec(BaseModel):
-    """A part that a plugin provides. A string stands for its name alone."""
+class _NamedSpec(BaseModel):
+    """A part that has a name. A string stands for its name alone."""
 
     model_config = FORBID
-
-    name: Annotated[str, Field(min_length=1, description="What the plugin calls it.")]
-    options: dict[str, JsonValue] = Field(
-        default_factory=dict, description="Options, as the plugin defines them."
-    )
 
     @model_validator(mode="before")
     @classmethod
     def _name_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
+
+
+class PartSpec(_NamedSpec):
+    """A part that a plugin provides. A string stands for its name alone."""
+
+    name: Annotated[str, Field(min_length=1, description="What the plugin calls it.")]
+    options: dict[str, JsonValue] = Field(
+        default_factory=dict, description="Options, as the plugin defines them."
+    )
 
 
 class DataSpec(PartSpec):
@@ -64,24 +68,15 @@ class HeadOptions(BaseModel):
     )
 
 
-class HeadSpec(BaseModel):
+class HeadSpec(_NamedSpec):
     """The classifier that is put on the backbone. A string stands for its name alone."""
-
-    model_config = FORBID
 
     name: Literal["linear"] = "linear"
     options: HeadOptions = HeadOptions()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
 
-
-class OptimizerSpec(BaseModel):
+class OptimizerSpec(_NamedSpec):
     """The optimizer. A string stands for its name alone."""
-
-    model_config = FORBID
 
     name: Literal["adamw", "sgd"] = Field(
         default="adamw",
@@ -90,11 +85,6 @@ class OptimizerSpec(BaseModel):
     momentum: float = Field(default=0.9, ge=0.0, lt=1.0, description="Of `sgd` (Nesterov).")
     beta1: float = Field(default=0.9, ge=0.0, lt=1.0, description="Of `adamw`.")
     beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="Of `adamw`.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_alone(cls, value: object) -> object:
-        return {"name": value} if isinstance(value, str) else value
 
 
 class TrainingSpec(BaseModel):

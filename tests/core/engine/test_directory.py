@@ -12,6 +12,14 @@ def test_nothing_is_left_of_a_directory_that_was_not_published(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_was_made_for_nothing_is_removed_and_one_that_was_there_is_not(tmp_path):
+    (tmp_path / "there").mkdir()
+    for output in (tmp_path / "there", tmp_path / "new"):
+        with RunDirectory(output, "run"):
+            pass
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
 def test_a_published_directory_appears_with_its_files(tmp_path):
     with RunDirectory(tmp_path, "run") as directory:
         directory.write_text("spec.json", "{}")
