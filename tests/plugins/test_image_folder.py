@@ -159,16 +159,36 @@ def test_a_pipe_is_no_image_and_nobody_waits_for_it(make):
     )
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_link_to_a_pipe_or_a_folder_is_no_image(make, tmp_path):
+    folder = make("train/a", "train/b", "val/a", "val/b", number=1)
+    os.mkfifo(tmp_path / "pipe")
+    (folder / "train/a/linked.png").symlink_to(tmp_path / "pipe")
+    (folder / "train/b/linked.png").symlink_to(tmp_path / "val")
+    dataset = _open(folder, **SPLITS)
+    ids = ["train/a/0.jpg", "train/b/0.jpg", "train/b/linked.png/a/0.jpg"]
+    assert _ids(dataset)["train"] == [*ids, "train/b/linked.png/b/0.jpg"]
+    assert dataset.notes == ("passed over 1 file that is no image by name, such as `linked.png`",)
+
+
+def test_a_link_to_a_name_that_is_too_long_is_the_audits_question(make):
+    folder = make("train/a", "train/b", "val/a", "val/b", number=1)
+    (folder / "train/a/long.png").symlink_to("x" * 300)
+    assert _ids(_open(folder, **SPLITS))["train"][1] == "train/a/long.png"
+
+
 def test_a_name_that_is_no_utf_8_can_be_written_into_a_report(make):
     folder = make("train/a", "train/b", "val/a", "val/b", number=1)
     name = os.fsdecode(b"caf\xe9.jpg")
     try:
         _write(folder / "train/a" / name)
+        _write(folder / "train/a" / os.fsdecode(b"caf\xe9.txt"))
     except OSError:
         pytest.skip("this file system takes no such names")
-    ids = _ids(_open(folder, **SPLITS))["train"]
+    dataset = _open(folder, **SPLITS)
+    ids = _ids(dataset)["train"]
     assert len(ids) == 3
-    assert all(identity.encode("utf-8") for identity in ids)
+    assert all(text.encode("utf-8") for text in (*ids, *dataset.notes))
 
 
 # --- one folder to be split ---------------------------------------------------------------------

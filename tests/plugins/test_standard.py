@@ -1,5 +1,7 @@
 """The transform `standard` sees in evaluation what torchvision's usual transforms see."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -225,3 +227,24 @@ def test_global_randomness_is_left_alone():
     transform = _create()
     transform.augment(transform.load(_photograph(50, 41))[None], _generators(1))
     assert torch.get_rng_state().equal(before)
+
+
+def test_it_describes_itself_with_every_value_that_it_took():
+    config = InputConfig(size=32, resize=40, interpolation="bicubic", mean=(0.1, 0.2, 0.3))
+    described = _create(config, size=64, flip=0.25).describe()
+    assert json.loads(json.dumps(described)) == {
+        "size": 64,
+        "resize": 80,
+        "interpolation": "bicubic",
+        "mean": [0.1, 0.2, 0.3],
+        "std": [0.229, 0.224, 0.225],
+        "scale": [0.35, 1.0],
+        "ratio": [3 / 4, 4 / 3],
+        "flip": 0.25,
+    }
+    assert described.keys() == StandardOptions.model_fields.keys()
+
+
+def test_what_it_describes_are_options_that_make_the_same_transform():
+    first = _create(InputConfig(size=32, resize=40, interpolation="bicubic"), size=64)
+    assert _create(InputConfig(), **first.describe()).describe() == first.describe()

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from tlf.engine.listener import Listener
+from tlf.engine.listener import Listener, kept
 
 if TYPE_CHECKING:
     from tlf.planning import PlannedStep, RunPlan
@@ -50,6 +50,10 @@ class ProgressListener(Listener):
         self._say(f"{images} images of {len(plan.classes)} classes")
         self._say(plan.device["reason"])
 
+    def replanned(self, plan: RunPlan) -> None:
+        """Reckon with the images that are left."""
+        self._plan = plan
+
     def loading(self, done: int, total: int) -> None:
         """Show how many images are read."""
         if self._live:
@@ -59,7 +63,7 @@ class ProgressListener(Listener):
 
     def directory(self, path: Path) -> None:
         """Start the clock of the training, and remember what a stop would leave behind."""
-        self._kept[:] = [f"metrics, plan and checkpoints so far are kept in `{path}`"]
+        self._kept[:] = [kept(path)]
         self._started = self._epoch_started = time.perf_counter()
 
     def warning(self, message: str) -> None:

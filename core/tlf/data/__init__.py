@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tlf.data.audit import Skipped
+from tlf.data.audit import Skipped, check_dataset
 from tlf.data.batches import (
     batch_order,
     batches_per_epoch,
@@ -24,6 +24,7 @@ __all__ = [
     "Views",
     "batch_order",
     "batches_per_epoch",
+    "check_dataset",
     "decode",
     "digest",
     "evaluation_batches",

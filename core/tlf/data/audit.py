@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from tlf.data.reasons import printable
 from tlf.errors import DataError, PluginError
 from tlf.plugin import Dataset, Item
 
@@ -37,12 +38,15 @@ def check_dataset(dataset: Dataset) -> None:
     Raises:
         PluginError: A promise is broken.
     """
+    _check_texts("class", dataset.classes)
+    _check_texts("note", dataset.notes)
     if len(dataset.classes) < 2 or len(set(dataset.classes)) < len(dataset.classes):
         raise _broken(f"its classes are {list(dataset.classes)}, not two different ones or more")
     missing = [name for name in ("train", "validation") if not dataset.splits.get(name)]
     if missing:
         raise _broken(f"it gives no images for the split `{missing[0]}`")
     items = [item for split in dataset.splits.values() for item in split]
+    _check_texts("id", (item.id for item in items))
     labels = range(len(dataset.classes))
     wrong = next((item for item in items if item.label not in labels), None)
     if wrong is not None:
@@ -101,7 +105,25 @@ def check_what_is_left(
         raise DataError(f"no image to train on is left of {names}", hint=hint)
 
 
-def _broken(what: str) -> PluginError:
+def broken_transform(what: str) -> PluginError:
+    """Return the error for a transform that does not do what it promises.
+
+    Args:
+        what: What it does instead.
+    """
+    return _broken(what, who="transform")
+
+
+def _check_texts(kind: str, values: Iterable[object]) -> None:
+    # What is no UTF-8 could be written into no report.
+    for value in values:
+        if not isinstance(value, str):
+            raise _broken(f"the {kind} `{value!r}` is no text")
+        if value != printable(value):
+            raise _broken(f"the {kind} `{printable(value)}` is no text that UTF-8 can hold")
+
+
+def _broken(what: str, who: str = "data source") -> PluginError:
     return PluginError(
-        f"the data source breaks its contract: {what}", hint="this is a fault of its plugin"
+        f"the {who} breaks its contract: {what}", hint="this is a fault of its plugin"
     )

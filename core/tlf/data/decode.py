@@ -8,6 +8,8 @@ import io
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from tlf.data.reasons import reason_of
+
 
 class UnreadableImageError(Exception):
     """An item's content is no image. Never reaches a user: the audit turns it into its own words.
@@ -48,7 +50,7 @@ def decode(content: bytes | np.ndarray) -> Image.Image:
         raise
     except Exception as error:
         # For a damaged file, PIL's decoders raise nearly every kind of error there is.
-        raise UnreadableImageError(_sentence(error)) from error
+        raise UnreadableImageError(reason_of(error)) from error
 
 
 def digest(content: bytes | np.ndarray) -> str:
@@ -58,7 +60,7 @@ def digest(content: bytes | np.ndarray) -> str:
         content: What an item's `read` returned.
     """
     if not isinstance(content, np.ndarray):
-        return hashlib.sha256(content).hexdigest()
+        return hashlib.sha256(bytes(content)).hexdigest()
     state = hashlib.sha256(f"{content.dtype} {content.shape} ".encode())
     state.update(np.ascontiguousarray(content).data)
     return state.hexdigest()
@@ -85,8 +87,3 @@ def _from_pixels(pixels: np.ndarray) -> Image.Image:
 def _too_large(image: Image.Image | None = None) -> str:
     size = "" if image is None else f" of {image.width} x {image.height} pixels"
     return f"an image{size}, more than the {Image.MAX_IMAGE_PIXELS} pixels that are safe to decode"
-
-
-def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
-    return text[:1].lower() + text[1:] if text else type(error).__name__

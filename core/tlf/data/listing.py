@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from tlf.errors import DataError
-from tlf.plugin.images import IMAGE_SUFFIXES
+from tlf.plugin.images import IMAGE_SUFFIXES, files_below, is_image_file
 
 
 def list_images(paths: Iterable[Path]) -> list[Path]:
-    """Return images in the order given, those of a folder and the folders inside it sorted.
+    """Return images in the order given, those of a folder sorted, before those of folders inside.
 
     A file that is named is taken whatever its ending; in a folder, images are known by their ending,
     and what is hidden is passed over.
@@ -25,29 +26,12 @@ def list_images(paths: Iterable[Path]) -> list[Path]:
 
 
 def _images_of(path: Path) -> list[Path]:
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises for a name that is too long
         raise DataError(f"`{path}` does not exist", hint="give image files or folders of images")
     if not path.is_dir():
         return [path]
-    found = list(_walk(path, set()))
+    found = [file for file in files_below(path) if is_image_file(file)]
     if not found:
         endings = " ".join(sorted(IMAGE_SUFFIXES))
         raise DataError(f"`{path}` holds no images", hint=f"images end in {endings}")
     return found
-
-
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    # A link may lead back to where it is.
-    if folder.resolve() in seen:
-        return
-    seen.add(folder.resolve())
-    try:
-        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"`{folder}` cannot be read ({reason})") from error
-    for entry in entries:
-        if entry.is_dir():
-            yield from _walk(entry, seen)
-        elif entry.suffix.lower() in IMAGE_SUFFIXES and (entry.is_file() or entry.is_symlink()):
-            yield entry

@@ -9,9 +9,15 @@ from typing import Any, Literal
 
 import torch
 
-from tlf.data.audit import Skipped, check_dataset, check_what_is_left, refuse_unreadable
+from tlf.data.audit import (
+    Skipped,
+    broken_transform,
+    check_dataset,
+    check_what_is_left,
+    refuse_unreadable,
+)
 from tlf.data.reader import Reader, Result
-from tlf.errors import DataError, PluginError
+from tlf.errors import DataError
 from tlf.plugin import Dataset, Item, Transform
 
 
@@ -48,6 +54,7 @@ class LoadedSplit:
 
         Raises:
             DataError: An image is not what it was when the run began.
+            PluginError: The transform loads it in another shape now.
         """
         images = torch.empty(len(indices), *self.shape, dtype=torch.uint8)
         again = []
@@ -64,6 +71,7 @@ class LoadedSplit:
 
     def _unchanged(self, index: int, result: Result) -> torch.Tensor:
         if not isinstance(result, str) and result[0] == self.digests[index]:
+            _check_image(self.items[index], result[1], self.shape)
             return result[1]
         reason = f": {result}" if isinstance(result, str) else ""
         raise DataError(
@@ -110,7 +118,8 @@ class _Collector:
             if isinstance(result, str):
                 self.skipped.append(Skipped(name, item.id, result))
                 continue
-            self._check_image(item, result[1])
+            self.shape = self.shape or tuple(result[1].shape)
+            _check_image(item, result[1], self.shape)
             # The first ones are kept and stay: in a random order none is likelier to be next.
             if result[1].nbytes <= self.budget:
                 self.budget -= result[1].nbytes
@@ -131,17 +140,15 @@ class _Collector:
             _reader=self.reader,
         )
 
-    def _check_image(self, item: Item, image: torch.Tensor) -> None:
-        shape = tuple(image.shape)
-        self.shape = self.shape or shape
-        good = image.dtype == torch.uint8 and len(shape) == 3 and shape[0] == 3
-        if not good or shape != self.shape:
-            expected = self.shape if good else "(3, H, W)"
-            raise PluginError(
-                f"the transform breaks its contract: it loads `{item.id}` as {image.dtype} "
-                f"{shape}, not as torch.uint8 {expected}",
-                hint="this is a fault of its plugin",
-            )
+
+def _check_image(item: Item, image: torch.Tensor, expected: tuple[int, ...]) -> None:
+    shape = tuple(image.shape)
+    good = image.dtype == torch.uint8 and len(shape) == 3 and shape[0] == 3
+    if not good or shape != expected:
+        raise broken_transform(
+            f"it loads `{item.id}` as {image.dtype} {shape}, not as torch.uint8 "
+            f"{expected if good else '(3, H, W)'}"
+        )
 
 
 def load_dataset(

@@ -8,9 +8,12 @@ from contextlib import closing
 from typing import Any
 
 import torch
+from PIL.Image import Image
 
+from tlf.data.audit import broken_transform
 from tlf.data.decode import UnreadableImageError, decode, digest
 from tlf.data.quiet import pil_warnings_ignored
+from tlf.data.reasons import reason_of
 from tlf.data.threads import ThreadPool
 from tlf.errors import PluginError
 from tlf.plugin import Item, Transform
@@ -45,17 +48,28 @@ class Reader:
     def _read(self, item: Item) -> Result:
         try:
             content = item.read()
-            image = decode(content)
+            image, identity = decode(content), digest(content)
         except UnreadableImageError as error:
             return error.reason
         except OSError as error:
-            return (error.strerror or str(error)).lower()
+            return reason_of(error)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - who knows what a data source raises
+            kind, reason = type(error).__name__, reason_of(error)
+            return f"the data source raises {kind}" + ("" if reason == kind else f": {reason}")
         with self._lock:
             self.images_decoded += 1
+        return identity, self._load(item, image)
+
+    def _load(self, item: Item, image: Image) -> torch.Tensor:
         try:
-            return digest(content), self._transform.load(image)
+            loaded = self._transform.load(image)
         except Exception as error:
             raise PluginError(
                 f"the transform fails on `{item.id}`: {error or type(error).__name__}",
                 hint="remove the image, or report this to whoever wrote the transform",
             ) from error
+        if not isinstance(loaded, torch.Tensor):
+            raise broken_transform(f"it loads `{item.id}` as {type(loaded).__name__}, no tensor")
+        return loaded

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from tlf.data.audit import broken_transform
 from tlf.data.seeds import stable_generator, stable_seed
-from tlf.errors import PluginError
 
 if TYPE_CHECKING:
     from tlf.data.loaded import LoadedSplit
@@ -70,10 +70,10 @@ def load_views(
         ]
         made = transform.augment(loaded, generators)
     expected = (len(indices), 3, transform.size, transform.size)
+    if not isinstance(made, torch.Tensor):
+        raise broken_transform(f"a view is {type(made).__name__}, no tensor")
     if made.dtype != torch.uint8 or tuple(made.shape) != expected:
-        raise PluginError(
-            f"the transform breaks its contract: a view is {made.dtype} {tuple(made.shape)}, "
-            f"not torch.uint8 {expected}",
-            hint="this is a fault of its plugin",
+        raise broken_transform(
+            f"a view is {made.dtype} {tuple(made.shape)}, not torch.uint8 {expected}"
         )
     return made

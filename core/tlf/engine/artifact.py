@@ -40,7 +40,7 @@ class Description(BaseModel):
         transforms: Name and options.
         input: What the backbone's weights were trained to see.
         image_size: Side of the square input image, in pixels.
-        device: Name and options, with the precision that was chosen.
+        device: Name and options, with the precision that was chosen if the device has that option.
     """
 
     model_config = FORBID
@@ -64,8 +64,6 @@ def describe_model(job: Job) -> Description:
         job: The run.
     """
     spec = job.spec
-    # The precision that was chosen, not the choice: another processor must not choose again.
-    device = {**spec.device.options, "precision": job.device.precision}
     return Description(
         name=spec.name,
         classes=job.plan.classes,
@@ -74,7 +72,8 @@ def describe_model(job: Job) -> Description:
         transforms=spec.transforms,
         input=job.input_config,
         image_size=job.transform.size,
-        device=PartSpec(name=spec.device.name, options=device),
+        # The precision that was chosen, not the choice: another processor must not choose again.
+        device=job.device_spec,
     )
 
 

@@ -2,7 +2,7 @@
 
 A checkpoint is a folder, written beside its place and renamed:
 
-    checkpoints/epoch-0003/
+    checkpoints/epoch-000003/
         model.safetensors      every tensor of the network, by name
         optimizer.safetensors  the optimizer's state, as `<parameter name>|<state name>`
         generator.safetensors  the state of the random generator that dropout draws from
@@ -56,7 +56,7 @@ def save_checkpoint(
         optimizer: Of the step that runs.
         position: Where the run is.
     """
-    target = folder / f"epoch-{position.epoch:04d}"
+    target = folder / f"epoch-{position.epoch:06d}"
     beside = folder / f".{target.name}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tlf.data import Loaded
 from tlf.engine.directory import RunDirectory
 from tlf.engine.listener import Listener
 from tlf.engine.metrics import accuracy_interval
-from tlf.engine.run import Run, run_raw
-from tlf.errors import Problem, RunInterrupted, SpecError, TlfError, did_you_mean
+from tlf.engine.prepare import Job, prepare
+from tlf.engine.run import Images, Run, read_images, run_raw
+from tlf.errors import (
+    PluginError,
+    Problem,
+    RunInterrupted,
+    SpecError,
+    TlfError,
+    did_you_mean,
+)
 from tlf.registry import Registry, check, load_registry
-from tlf.spec import RawSpec, load_raw
+from tlf.registry.missing import explain_missing
+from tlf.spec import PartSpec, RawSpec, load_raw
+from tlf.spec.paths import resolve_path
 
 SCHEMA_VERSION = 1
 
@@ -56,7 +65,7 @@ class Row:
         failed: How many runs did not.
         accuracy: Mean over the seeds, in [0, 1]; None if no run finished.
         accuracy_interval: 95% interval of that mean over the images that might have been measured.
-        seconds: Mean over the seeds.
+        seconds: Mean over the seeds, each as if it had read the images by itself.
         trainable_parameters: The most that any step trains.
         images_through_backbone: Mean over the seeds.
     """
@@ -77,6 +86,7 @@ class Comparison:
 
     Attributes:
         directory: Where its files are.
+        images_decoded: How many times an image was decoded, in all runs together.
         images_measured: How many images each accuracy is of.
         metrics_on: The split they are of.
         rows: One for each strategy, in the order asked for.
@@ -84,6 +94,7 @@ class Comparison:
     """
 
     directory: Path
+    images_decoded: int
     images_measured: int
     metrics_on: str
     rows: tuple[Row, ...]
@@ -93,6 +104,7 @@ class Comparison:
         """Return what `comparison.json` holds."""
         return {
             "schema_version": SCHEMA_VERSION,
+            "images_decoded": self.images_decoded,
             "images_measured": self.images_measured,
             "metrics_on": self.metrics_on,
             "rows": [asdict(row) for row in self.rows],
@@ -106,7 +118,7 @@ def compare(
     *,
     seeds: int = 1,
     overrides: Sequence[str] = (),
-    output_directory: Path | None = None,
+    output_directory: str | Path | None = None,
     listener: Callable[[str, int], Listener] | None = None,
 ) -> Comparison:
     """Run a spec once for each strategy and seed. A run that fails is a row with its reason.
@@ -126,86 +138,138 @@ def compare(
     raw = load_raw(spec, overrides)
     registry = load_registry()
     checked = check(raw, registry)
-    problems = list(_check_names(strategies, registry))
-    if problems:
-        raise SpecError(problems)
+    _check_names(strategies, registry)
+    comparer = _Comparer(raw, checked.strategy, listener)
     cells = [(name, checked.seed + number) for name in strategies for number in range(seeds)]
-    output = raw.folder / checked.output
+    output = resolve_path(raw.folder, checked.output, "output")
     with RunDirectory(output, f"{checked.name}-comparison", output_directory) as directory:
+        comparer.read(cells)
         directory.write_text("spec.json", raw.text)
         folder = directory.publish()
-        runner = _Runner(raw, checked.strategy.model_dump(mode="json"), folder, listener)
         done = []
         try:
             for strategy, seed in cells:
-                done.append(runner.run(strategy, seed))
-        except RunInterrupted as error:
+                done.append(comparer.run(strategy, seed, folder))
+        except (RunInterrupted, KeyboardInterrupt) as error:
             raise RunInterrupted(
                 f"stopped after {len(done)} of {len(cells)} runs",
                 hint=f"the runs so far are kept in `{folder}`",
             ) from error
-        comparison = runner.comparison(strategies, done)
+        comparison = comparer.comparison(folder, strategies, done)
         directory.write_json("comparison.json", comparison.as_json())
     return comparison
 
 
-def _check_names(strategies: Sequence[str], registry: Registry) -> Iterator[Problem]:
+def _check_names(strategies: Sequence[str], registry: Registry) -> None:
+    """Raise SpecError or PluginError unless every strategy is there, and once only."""
+    if isinstance(strategies, str):
+        raise SpecError([Problem("strategies", f"`{strategies}` is no list of names")])
     known = [entry.declaration.name for entry in registry.entries("strategy")]
-    if not strategies:
-        yield Problem("strategies", "none are named", did_you_mean("", known))
+    problems = (
+        [] if strategies else [Problem("strategies", "none are named", did_you_mean("", known))]
+    )
+    missing = []
     for number, name in enumerate(strategies):
         if name in strategies[:number]:
-            yield Problem("strategies", f"`{name}` is named twice")
+            problems.append(Problem("strategies", f"`{name}` is named twice"))
         elif name not in known:
-            hint = did_you_mean(name, known)
-            yield Problem("strategies", f"`{name}` is not a known strategy", hint)
+            missing.append(explain_missing("strategy", name, known, registry.plugins))
+    if problems or not all(one.is_plugin_problem for one in missing):
+        wrong = [Problem("strategies", one.message, one.hint) for one in missing]
+        raise SpecError([*problems, *wrong])
+    if missing:
+        raise PluginError(missing[0].message, hint=missing[0].hint)
 
 
-class _Runner:
-    """Carries out the cells of a comparison, which share the decoded images."""
+class _Comparer:
+    """Carries out the runs of a comparison, which share the decoded images."""
 
     def __init__(
         self,
         raw: RawSpec,
-        base: Mapping[str, Any],
-        folder: Path,
+        base: PartSpec,
         listener: Callable[[str, int], Listener] | None,
     ) -> None:
         self._raw = raw
         self._base = base
-        self._folder = folder
-        self._listener = listener
-        self._loaded: Loaded | None = None
-        self._measured: tuple[int, str] = (0, "validation")
+        self._make_listener = listener
+        self._images: Images | None = None
+        self._job: Job | None = None
 
-    def run(self, strategy: str, seed: int) -> Cell:
-        options = self._base["options"] if strategy == self._base["name"] else {}
-        values = {**self._raw.values, "strategy": {"name": strategy, "options": options}}
-        values["seed"] = seed
-        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-        raw = RawSpec(values=values, folder=self._raw.folder, source=self._raw.source, text=text)
+    def read(self, cells: Sequence[tuple[str, int]]) -> None:
+        """Plan every strategy, so that what is wrong is found before anything runs; read the images.
+
+        Args:
+            cells: Strategy and seed of each run.
+        """
+        registry = load_registry()
+        for strategy, seed in cells:
+            raw = self._raw_of(strategy, seed)
+            self._job = prepare(check(raw, registry), raw.folder, registry)
+        assert self._job is not None
+        self._images = read_images(self._job, self._listener(*cells[0]))
+
+    def run(self, strategy: str, seed: int, folder: Path) -> Cell:
+        """Carry out one run.
+
+        Args:
+            strategy: Name of the strategy.
+            seed: The run's seed.
+            folder: The comparison's directory.
+        """
         name = f"{strategy.replace('/', '-')}-seed-{seed}"
         try:
-            finished, self._loaded = run_raw(
-                raw,
-                output_directory=self._folder / name,
-                listener=self._listener(strategy, seed) if self._listener else None,
-                loaded=self._loaded,
+            finished = run_raw(
+                self._raw_of(strategy, seed),
+                output_directory=folder / name,
+                listener=self._listener(strategy, seed),
+                images=self._images,
             )
         except RunInterrupted:
             raise
         except TlfError as error:
             return Cell(strategy, seed, error=str(error))
-        self._measured = (finished.report["images_measured"], finished.report["metrics_on"])
         return _cell(strategy, seed, name, finished)
 
-    def comparison(self, strategies: Sequence[str], cells: Sequence[Cell]) -> Comparison:
-        count, split = self._measured
+    def comparison(
+        self, folder: Path, strategies: Sequence[str], cells: Sequence[Cell]
+    ) -> Comparison:
+        """Return what came of the runs.
+
+        Args:
+            folder: The comparison's directory.
+            strategies: Names of the strategies, in order.
+            cells: The runs.
+        """
+        assert self._job is not None
+        assert self._images is not None
+        split = self._job.plan.metrics_on
+        count = len(self._images.loaded.splits[split])
         rows = tuple(
             _row(name, [cell for cell in cells if cell.strategy == name], count)
             for name in strategies
         )
-        return Comparison(self._folder, count, split, rows, tuple(cells))
+        return Comparison(
+            directory=folder,
+            images_decoded=self._images.loaded.images_decoded,
+            images_measured=count,
+            metrics_on=split,
+            rows=rows,
+            cells=tuple(cells),
+        )
+
+    def _listener(self, strategy: str, seed: int) -> Listener:
+        return self._make_listener(strategy, seed) if self._make_listener else Listener()
+
+    def _raw_of(self, strategy: str, seed: int) -> RawSpec:
+        options = self._base.options if strategy == self._base.name else {}
+        values = {
+            **self._raw.values,
+            "strategy": {"name": strategy, "options": options},
+            "seed": seed,
+        }
+        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+        return RawSpec(values=values, folder=self._raw.folder, source=self._raw.source, text=text)
 
 
 def _cell(strategy: str, seed: int, name: str, finished: Run) -> Cell:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -12,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tlf.engine.files import write_json, write_text
+from tlf.engine.files import current_umask, write_json, write_text
 from tlf.errors import OutputError
 
 #: Run directories in the making, in this process.
@@ -39,7 +40,8 @@ class RunDirectory:
         OutputError: It exists, or the place cannot be written to.
     """
 
-    def __init__(self, output: Path, name: str, exact: Path | None = None) -> None:
+    def __init__(self, output: Path, name: str, exact: str | Path | None = None) -> None:
+        exact = None if exact is None else Path(exact)
         if exact is not None and exact.exists():
             raise OutputError(
                 f"`{exact}` exists already, and a run is never overwritten",
@@ -60,9 +62,7 @@ class RunDirectory:
             ) from error
         _unpublished.add(self.path)
         # mkdtemp makes it private; a run directory is as open as any other new folder.
-        umask = os.umask(0)
-        os.umask(umask)
-        self.path.chmod(0o777 & ~umask)
+        self.path.chmod(0o777 & ~current_umask())
 
     def __enter__(self) -> Self:
         return self
@@ -118,20 +118,34 @@ class RunDirectory:
         """Give the directory its name, in one step, and return it.
 
         Raises:
-            OutputError: Somebody else took the exact name in the meantime.
+            OutputError: Somebody took the exact name in the meantime, or the output folder is gone.
         """
         number = 1
         while True:
             suffix = "" if number == 1 else f"-{number}"
             target = self._wanted.with_name(self._wanted.name + suffix)
-            # Renaming onto a folder that another run has filled in the meantime fails, so two runs
-            # never share a name.
-            with contextlib.suppress(OSError):
-                if not target.exists():
-                    _unpublished.discard(self.path)
-                    self.path = self.path.rename(target)
-                    self._published = True
-                    return self.path
+            if self._take(target):
+                return self.path
             if not self._numbered:
                 raise OutputError(f"`{target}` exists already, and a run is never overwritten")
             number += 1
+
+    def _take(self, target: Path) -> bool:
+        """Give the directory a name, unless it is taken; say whether it has it now."""
+        if os.path.lexists(target):
+            return False
+        path = self.path
+        try:
+            # Renaming onto a folder that another run has filled in the meantime fails, so two runs
+            # never share a name.
+            self.path = path.rename(target)
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                return False
+            raise OutputError(
+                f"the run directory `{target}` cannot be made ({error.strerror or error})",
+                hint="something removed or locked the output folder while the run was prepared",
+            ) from error
+        _unpublished.discard(path)
+        self._published = True
+        return True

@@ -6,17 +6,19 @@ import hashlib
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlf.engine.files import file_digest
 from tlf.engine.network import weights_path
+from tlf.plugin.rules import OWN_DISTRIBUTION
 
 if TYPE_CHECKING:
     from tlf.data import Loaded
     from tlf.engine.prepare import Job
-    from tlf.registry import Registry
+    from tlf.registry import Entry, Registry
 
 _LIBRARIES = ("tlf", "torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors")
 
@@ -50,23 +52,47 @@ def describe_environment(job: Job, loaded: Loaded, registry: Registry) -> dict[s
 
 def _describe_part(registry: Registry, kind: str, name: str) -> dict[str, Any]:
     entry = registry.get(kind, name)
-    module = entry.declaration.target.partition(":")[0]
     return {
         "kind": kind,
         "name": name,
         "plugin": entry.plugin.name,
         "distribution": entry.plugin.distribution,
         "version": entry.plugin.version,
-        "code_digest": _code_digest(module),
+        "code_digest": _code_digest(entry),
     }
 
 
-def _code_digest(module: str) -> str:
-    """Digest of the source files in the folder of a module, or of the module's file alone."""
-    file = Path(str(sys.modules[module].__file__))
-    package = sys.modules[module.rpartition(".")[0]] if "." in module else None
-    files = sorted(file.parent.glob("*.py")) if package is not None else [file]
-    return _digest_of(tuple(f"{path.name} {file_digest(path)}" for path in files))
+def _code_digest(entry: Entry) -> str | None:
+    """Return a digest of a plugin's source files, or None if they are nowhere to be found.
+
+    All of them in its package, for a helper decides results just as the target does.
+    """
+    file = _file_of_code(entry)
+    if file is None or not file.is_file():
+        return None
+    if file.name != "__init__.py":
+        return _digest_of((f"{file.name} {file_digest(file)}",))
+    files = sorted((path.relative_to(file.parent).as_posix(), path) for path in _sources(file))
+    return _digest_of(tuple(f"{name} {file_digest(path)}" for name, path in files))
+
+
+def _file_of_code(entry: Entry) -> Path | None:
+    """Return the file of the outermost package or module that is the plugin's own, if it has one."""
+    module = entry.declaration.target.partition(":")[0]
+    parts = module.split(".")
+    # The top package of tlf's own plugins holds all of them; each has one of its own in it.
+    own = entry.plugin.value.partition(":")[0].split(".")
+    is_below = entry.plugin.distribution == OWN_DISTRIBUTION and parts[: len(own)] == own
+    for length in range(len(own) if is_below else 1, len(parts) + 1):
+        # A namespace package has no file, and others may be in it: the plugin's own is below.
+        file = getattr(sys.modules.get(".".join(parts[:length])), "__file__", None)
+        if file:
+            return Path(file)
+    return None
+
+
+def _sources(init: Path) -> Iterator[Path]:
+    return (path for path in init.parent.rglob("*.py") if path.is_file())
 
 
 def _digest_of(parts: tuple[str, ...]) -> str:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,35 @@ def write_text(path: Path, text: str) -> None:
         path: The place.
         text: The content, written as UTF-8.
     """
-    beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("w", encoding="utf-8") as file:
+    with _replacing(path) as beside, beside.open("w", encoding="utf-8") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Give a place beside a file to write to; what was written there then takes the file's place.
+
+    If the writing fails, the file is as it was, and nothing is left beside it.
+    """
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        yield beside
+        # Some libraries make files that nobody else may read.
+        beside.chmod(0o666 & ~current_umask())
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def current_umask() -> int:
+    """Return which permissions this process takes from new files."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def write_json(path: Path, value: object) -> None:
@@ -60,7 +84,6 @@ def write_tensors(
         tensors: By name, on any device. Shared storage is written once for each name.
         metadata: Goes into the file's header.
     """
-    beside = path.with_name(f".{path.name}.tmp")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     storages = {name: tensor.untyped_storage() for name, tensor in plain.items()}
     owners = Counter(storage.data_ptr() for storage in storages.values())
@@ -72,13 +95,11 @@ def write_tensors(
         for name, tensor in plain.items()
     }
     described = dict(metadata or {})
-    if _is_plain(beside):
-        save_file(own, beside, metadata=described)
-    else:
-        beside.write_bytes(save(own, metadata=described))
-    with beside.open("rb+") as file:
-        os.fsync(file.fileno())
-    beside.replace(path)
+    with _replacing(path) as beside:
+        if _is_plain(beside):
+            save_file(own, beside, metadata=described)
+        else:
+            beside.write_bytes(save(own, metadata=described))
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -15,6 +15,9 @@ class Listener:
     def planned(self, plan: RunPlan) -> None:
         """The plan is made."""
 
+    def replanned(self, plan: RunPlan) -> None:
+        """The plan has changed, because images were left out."""
+
     def loading(self, done: int, total: int) -> None:
         """Images were read and decoded."""
 
@@ -42,3 +45,12 @@ class Listener:
         Args:
             record: What `metrics.jsonl` holds of it.
         """
+
+
+def kept(directory: Path) -> str:
+    """Say what a run that is stopped leaves behind.
+
+    Args:
+        directory: The run directory.
+    """
+    return f"its plan, and metrics and checkpoints as far as they go, are kept in `{directory}`"

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL.Image import Image
 
 from tlf.data import UnreadableImageError, decode
-from tlf.engine.artifact import Description, read_artifact
+from tlf.discovery import describe
+from tlf.engine.artifact import DESCRIPTION, Description, read_artifact
 from tlf.engine.model import LinearHead, Model
 from tlf.engine.network import evaluate_batches
-from tlf.errors import DataError, OutputError, PluginError
-from tlf.plugin import BackboneFamily, Device, DeviceBackend, Transform
+from tlf.engine.parts import build_backbone, make_device, make_family, make_transform, models_of
+from tlf.errors import DataError, OutputError, PluginError, SpecError, did_you_mean
+from tlf.plugin import Device, Transform
 from tlf.registry import Registry, load_registry
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from tlf.spec.model import PartSpec
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,11 @@ class Predictor:
 
         Args:
             images: Paths, bytes of image files, PIL images, or uint8 arrays `(H, W)` or `(H, W, 3)`.
-            top: How many classes a prediction holds; all by default.
+            top: How many classes a prediction holds, at least 1; all by default.
 
         Raises:
-            DataError: An image cannot be read; all such are named.
+            DataError: An image cannot be read; all such are named. Or `images` is no list, or `top`
+                is no number of classes.
         """
         results = list(self.stream(images, top=top))
         unreadable = [result for result in results if isinstance(result, Unreadable)]
@@ -107,8 +108,19 @@ class Predictor:
 
         Args:
             images: See `predict`.
-            top: How many classes a prediction holds; all by default.
+            top: How many classes a prediction holds, at least 1; all by default.
+
+        Raises:
+            DataError: `images` is no list, or `top` is no number of classes. At once, before the
+                first result is asked for.
         """
+        _check_images(images)
+        _check_top(top)
+        return self._results(images, top)
+
+    def _results(
+        self, images: Sequence[str | Path | bytes | Image | np.ndarray], top: int | None
+    ) -> Iterator[Prediction | Unreadable]:
         chunk = self._device.chunk_size
         for start in range(0, len(images), chunk):
             loaded = [
@@ -132,11 +144,15 @@ class Predictor:
             if isinstance(image, str | Path):
                 image = Path(image).read_bytes()
             opened = image if isinstance(image, Image) else decode(image)
-            return source, self._transform.load(opened)
         except UnreadableImageError as error:
             return source, str(error)
-        except OSError as error:
-            return source, error.strerror or str(error)
+        except (OSError, ValueError) as error:
+            # A ValueError: the path holds a character that none can.
+            return source, getattr(error, "strerror", None) or str(error)
+        try:
+            return source, self._transform.load(opened)
+        except Exception as error:  # noqa: BLE001 - one image must not end the others
+            return source, f"the transform fails with {describe(error)}"
 
     def _probabilities(self, loaded: list[torch.Tensor]) -> torch.Tensor:
         valid = len(loaded)
@@ -171,48 +187,74 @@ def load(run: str | Path) -> Predictor:
     folder = Path(run)
     description, state = read_artifact(folder)
     registry = load_registry()
-    device = _create_device(registry, description.device)
-    part = description.transforms
-    entry = registry.get("transform", part.name)
-    transform = cast("Transform[Any]", entry.create(entry.options(part.options), description.input))
-    model = _build(registry, description, state, folder)
+    try:
+        device = make_device(
+            registry,
+            description.device,
+            lambda why: _unavailable(description.device.name, why),
+        )
+        transform = make_transform(registry, description.transforms, description.input).part
+        model = _build(registry, description)
+    except SpecError as error:
+        problems = "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
+        raise OutputError(
+            f"`{DESCRIPTION}` in `{folder}` describes what cannot be made here: {problems}",
+            hint="it was changed, or made with other versions, which `environment.json` names",
+        ) from error
+    _load_state(model, state, folder)
     model.to(device)
     return Predictor(model, description.classes, transform, device)
 
 
-def _create_device(registry: Registry, part: PartSpec) -> Device:
-    entry = registry.get("device", part.name)
-    backend = cast("DeviceBackend[Any]", entry.create(entry.options(part.options)))
-    availability = backend.is_available()
-    if not availability.available:
-        raise PluginError(
-            f"the run used the device `{part.name}`, which cannot be used here: "
-            f"{availability.reason}",
-            hint='change `device` in the run\'s `model.json` to `{"name": "auto", "options": {}}`',
+def _check_images(images: object) -> None:
+    is_one = isinstance(images, str | Path | bytes | Image)
+    if is_one or not (hasattr(images, "__len__") and hasattr(images, "__getitem__")):
+        shown = f"`{images}`" if isinstance(images, str | Path) else f"a `{type(images).__name__}`"
+        raise DataError(
+            f"`images` must be a list of images, not {shown}",
+            hint="put a single image into brackets: `predict([image])`",
         )
-    return backend.create()
 
 
-def _build(
-    registry: Registry,
-    description: Description,
-    state: Mapping[str, torch.Tensor],
-    folder: Path,
-) -> Model:
+def _check_top(top: object) -> None:
+    if top is not None and (type(top) is not int or top < 1):
+        raise DataError(
+            f"`top` must be a whole number of classes, at least 1, not `{top!r}`",
+            hint="leave it out for all classes",
+        )
+
+
+def _unavailable(name: str, reason: str) -> PluginError:
+    return PluginError(
+        f"the run used the device `{name}`, which cannot be used here: {reason}",
+        hint=f"change `device` in the run's `{DESCRIPTION}` to "
+        '`{"name": "auto", "options": {}}`',
+    )
+
+
+def _build(registry: Registry, description: Description) -> Model:
+    """Return the network that a description means, with random weights."""
     family_name, _, name = description.backbone.name.partition("/")
-    entry = registry.get("backbone-family", family_name)
-    options = entry.options(description.backbone.options)
-    family = cast("BackboneFamily[Any]", entry.create(options))
+    family = make_family(registry, family_name, description.backbone.options)
+    models = models_of(family)
+    if name not in models:
+        raise OutputError(
+            f"`{DESCRIPTION}` names the model `{description.backbone.name}`, which its family does "
+            "not have",
+            hint=did_you_mean(name, models),
+        )
     with torch.random.fork_rng():
-        backbone = family.build(name, description.image_size)
+        backbone = build_backbone(family, name, description.image_size)
         dropout = description.head.options.dropout
         head = LinearHead(backbone.output_width, len(description.classes), dropout)
-    model = Model(backbone, head)
+    return Model(backbone, head)
+
+
+def _load_state(model: Model, state: Mapping[str, torch.Tensor], folder: Path) -> None:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         raise OutputError(
-            f"the weights in `{folder}` do not fit the network that `model.json` describes",
+            f"the weights in `{folder}` do not fit the network that `{DESCRIPTION}` describes",
             hint="the libraries may have changed since; `environment.json` has their versions",
         ) from error
-    return model

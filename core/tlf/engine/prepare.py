@@ -6,29 +6,45 @@ shapes and no numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from tlf.data import batches_per_epoch
+from tlf.data.threads import core_count
 from tlf.engine.model import LinearHead, outline_of
+from tlf.engine.parts import (
+    Made,
+    build_backbone,
+    default_weights_of,
+    described_options,
+    input_config_of,
+    make_device,
+    make_family,
+    make_source,
+    make_strategy,
+    make_transform,
+    models_of,
+    open_source,
+    parts_of,
+    pinned_device,
+    steps_of,
+)
 from tlf.errors import PluginError, Problem, SpecError, WeightsError, did_you_mean
 from tlf.planning import RunPlan, plan_steps
 from tlf.plugin import (
     BackboneFamily,
     Budget,
     Dataset,
-    DataSource,
     Device,
-    DeviceBackend,
     InputConfig,
     Outline,
     Strategy,
     Transform,
 )
+from tlf.spec.paths import resolve_path
 
 if TYPE_CHECKING:
     from tlf.planning import PlannedStep
@@ -50,6 +66,7 @@ class Job:
         transform: Makes inputs.
         dataset: The images, listed.
         device: Where to run.
+        device_spec: What makes the same device again, with the precision that was chosen.
         parts: Kind and name of every plugin's part that takes part.
     """
 
@@ -62,6 +79,7 @@ class Job:
     transform: Transform[Any]
     dataset: Dataset
     device: Device
+    device_spec: PartSpec
     parts: tuple[tuple[str, str], ...]
 
 
@@ -77,75 +95,89 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
         TlfError: A plugin, the data, or a file that the spec names cannot be used.
     """
     family_name, _, model = spec.backbone.name.partition("/")
-    family = cast(
-        "BackboneFamily[Any]",
-        _create(registry, "backbone-family", family_name, spec.backbone.options),
-    )
+    family = make_family(registry, family_name, spec.backbone.options)
     _check_model(family, model, spec.backbone.name)
-    strategy = cast("Strategy[Any]", _create_part(registry, "strategy", spec.strategy))
-    weights = _resolve_weights(spec, folder, family, model, strategy)
+    strategy = make_strategy(registry, spec.strategy)
+    weights = _resolve_weights(spec, folder, family, model, strategy.part)
     # By what the spec says and not by what a strategy makes of it: runs are compared on equal images.
     default_weights = spec.backbone.weights == "default"
-    config = family.input_config(model, default_weights=default_weights)
-    transform = cast("Transform[Any]", _create_part(registry, "transform", spec.transforms, config))
-    source = cast("DataSource[Any]", _create_part(registry, "data-source", spec.data, folder))
-    dataset = source.open()
-    device = _create_device(registry, spec.device)
-    outline = outline_network(family, model, transform.size, len(dataset.classes), spec)
+    config = input_config_of(family, model, default_weights=default_weights)
+    transform = make_transform(registry, spec.transforms, config)
+    dataset = open_source(make_source(registry, spec.data, folder))
+    device = make_device(registry, spec.device, lambda why: _unavailable(spec.device.name, why))
+    outline = outline_network(family, model, transform, config, len(dataset.classes), spec)
     steps = _plan_strategy(strategy, spec, outline)
     plan = _resolve(spec, outline, steps, dataset, transform, device, str(weights))
-    parts = (
-        ("backbone-family", family_name),
-        ("data-source", spec.data.name),
-        ("device", spec.device.name),
-        ("strategy", spec.strategy.name),
-        ("transform", spec.transforms.name),
-    )
+    plan = _with_source_of_weights(plan, family, model)
     return Job(
         spec=spec,
         plan=plan,
-        family=family,
+        family=family.part,
         model=model,
         input_config=config,
         weights=weights,
-        transform=transform,
+        transform=transform.part,
         dataset=dataset,
         device=device,
-        parts=parts,
+        device_spec=pinned_device(registry, spec.device, device),
+        parts=parts_of(spec),
     )
 
 
 def outline_network(
-    family: BackboneFamily[Any], model: str, image_size: int, classes: int, spec: RunSpec
+    family: Made[BackboneFamily[Any]],
+    model: str,
+    transform: Made[Transform[Any]],
+    config: InputConfig,
+    classes: int,
+    spec: RunSpec,
 ) -> Outline:
     """Return the outline of a backbone with its head, without allocating a weight.
 
     Args:
         family: Builds the backbone.
         model: One of the family's models.
-        image_size: Side of the square input, in pixels.
+        transform: Gives the size of the images.
+        config: Gives the size that the weights were trained with.
         classes: Number of classes.
         spec: Gives the head.
+
+    Raises:
+        SpecError: The network cannot take images of that size.
+        PluginError: It cannot be built at all.
     """
+    size = transform.part.size
     with torch.device("meta"):
-        backbone = family.build(model, image_size)
+        try:
+            backbone = build_backbone(family, model, size)
+        except PluginError as error:
+            # It is the size if another size works, and the family if none does.
+            if size == config.size:
+                raise
+            build_backbone(family, model, config.size)
+            raise _wrong_size(spec, transform, config.size, error) from error
         head = LinearHead(backbone.output_width, classes, spec.head.options.dropout)
     return outline_of(backbone, head)
 
 
-def _create(
-    registry: Registry, kind: str, name: str, options: Mapping[str, Any], *more: object
-) -> object:
-    entry = registry.get(kind, name)
-    return entry.create(entry.options(options), *more)
+def _wrong_size(
+    spec: RunSpec, transform: Made[Transform[Any]], usual: int, error: PluginError
+) -> SpecError:
+    """Return the error for a size that the network cannot take, with the network's own reason."""
+    has_size = "size" in transform.entry.options_model().model_fields
+    size = transform.part.size
+    cause = error.__cause__ or error
+    reason = " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
+    problem = Problem(
+        "transforms.options.size" if has_size else "transforms",
+        f"`{spec.backbone.name}` cannot take images of `{size}` pixels: {reason}",
+        f"take {usual}, the size that its weights were trained with",
+    )
+    return SpecError([problem])
 
 
-def _create_part(registry: Registry, kind: str, part: PartSpec, *more: object) -> object:
-    return _create(registry, kind, part.name, part.options, *more)
-
-
-def _check_model(family: BackboneFamily[Any], model: str, name: str) -> None:
-    models = family.models()
+def _check_model(family: Made[BackboneFamily[Any]], model: str, name: str) -> None:
+    models = models_of(family)
     if model not in models:
         problem = Problem(
             "backbone.name",
@@ -158,7 +190,7 @@ def _check_model(family: BackboneFamily[Any], model: str, name: str) -> None:
 def _resolve_weights(
     spec: RunSpec,
     folder: Path,
-    family: BackboneFamily[Any],
+    family: Made[BackboneFamily[Any]],
     model: str,
     strategy: Strategy[Any],
 ) -> str | Path:
@@ -166,7 +198,7 @@ def _resolve_weights(
     if not strategy.pretrained or wanted == "none":
         return "none"
     if wanted == "default":
-        if family.weights(model) is None:
+        if default_weights_of(family, model) is None:
             problem = Problem(
                 "backbone.weights",
                 f"`{spec.backbone.name}` has no weights of its own",
@@ -174,7 +206,7 @@ def _resolve_weights(
             )
             raise SpecError([problem])
         return "default"
-    path = folder / Path(wanted).expanduser()
+    path = resolve_path(folder, wanted, "backbone.weights")
     if not path.is_file():
         raise WeightsError(
             f"the weights file `{path}` does not exist",
@@ -183,38 +215,35 @@ def _resolve_weights(
     return path
 
 
-def _create_device(registry: Registry, part: PartSpec) -> Device:
-    backend = cast("DeviceBackend[Any]", _create_part(registry, "device", part))
-    availability = backend.is_available()
-    if not availability.available:
-        problem = Problem(
-            "device.name",
-            f"`{part.name}` cannot be used here: {availability.reason}",
-            "`auto` takes the best device that is there",
-        )
-        raise SpecError([problem])
-    return backend.create()
+def _unavailable(name: str, reason: str) -> SpecError:
+    problem = Problem(
+        "device.name",
+        f"`{name}` cannot be used here: {reason}",
+        "`auto` takes the best device that is there",
+    )
+    return SpecError([problem])
 
 
 def _plan_strategy(
-    strategy: Strategy[Any], spec: RunSpec, outline: Outline
+    strategy: Made[Strategy[Any]], spec: RunSpec, outline: Outline
 ) -> tuple[PlannedStep, ...]:
     budget = Budget(epochs=spec.training.epochs)
-    try:
-        steps = tuple(strategy.steps(outline, budget))
-    except Exception as error:
-        raise PluginError(
-            f"the strategy `{spec.strategy.name}` fails to plan: {type(error).__name__}: {error}",
-            hint="this is a fault of the strategy's plugin; `--traceback` shows where",
-        ) from error
+    steps = steps_of(strategy, outline, budget)
     try:
         return plan_steps(steps, outline, budget, spec.training.learning_rate)
     except ValueError as error:
-        raise PluginError(
-            f"the strategy `{spec.strategy.name}` made a plan that cannot be carried out: {error}",
-            hint="this is a fault of the strategy's plugin; `tlf plugins show "
-            f"{spec.strategy.name}` says whose it is",
-        ) from error
+        raise strategy.entry.broken(f"its plan cannot be carried out: {error}") from error
+
+
+def _with_source_of_weights(
+    plan: RunPlan, family: Made[BackboneFamily[Any]], model: str
+) -> RunPlan:
+    """Return the plan with the address and digest of the library's own weights, if it takes them."""
+    info = default_weights_of(family, model) if plan.weights == "default" else None
+    if info is None:
+        return plan
+    source = {"source": info.source, "digest": info.digest}
+    return replace(plan, backbone={**plan.backbone, "default_weights": source})
 
 
 def _resolve(
@@ -222,11 +251,13 @@ def _resolve(
     outline: Outline,
     steps: tuple[PlannedStep, ...],
     dataset: Dataset,
-    transform: Transform[Any],
+    transform: Made[Transform[Any]],
     device: Device,
     weights: str,
 ) -> RunPlan:
     splits = {name: len(items) for name, items in dataset.splits.items()}
+    workers = spec.training.workers
+    workers = core_count() if workers is None else workers
     return RunPlan(
         name=spec.name,
         strategy=spec.strategy.model_dump(mode="json"),
@@ -234,17 +265,18 @@ def _resolve(
         weights=weights,
         head=spec.head.model_dump(mode="json"),
         transforms={
-            **spec.transforms.model_dump(mode="json"),
-            "size": transform.size,
-            "mean": transform.mean,
-            "std": transform.std,
+            "name": spec.transforms.name,
+            "options": described_options(transform),
+            "size": transform.part.size,
+            "mean": transform.part.mean,
+            "std": transform.part.std,
         },
         data={**spec.data.model_dump(mode="json"), "images": splits},
         classes=dataset.classes,
         stages=tuple(asdict(stage) for stage in outline.stages),
         steps=steps,
         batches_per_epoch=batches_per_epoch(splits["train"], spec.training.batch_size),
-        training=spec.training.model_dump(mode="json"),
+        training={**spec.training.model_dump(mode="json"), "workers": workers},
         device=describe_device(spec.device.name, device),
         metrics_on="test" if "test" in splits else "validation",
         weights_from="last epoch",

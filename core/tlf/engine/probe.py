@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from tlf.engine.loop import training_loss
+from tlf.engine.memory import memory_explained
 from tlf.engine.model import Model
 from tlf.engine.network import build_network
 from tlf.engine.optimizer import StepOptimizer
-from tlf.errors import RunError
+from tlf.errors import Problem, SpecError
 from tlf.planning import rate_factor
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def probe_steps(job: Job) -> tuple[Measurement, ...]:
 
     Raises:
         RunError: A step does not fit into the memory.
+        SpecError: A batch of one image is too little for the network.
     """
     with torch.random.fork_rng():
         model = build_network(job)
@@ -74,19 +76,13 @@ def probe_step(job: Job, model: Model, step: PlannedStep, *, batches: int = 1) -
 
     Raises:
         RunError: The step does not fit into the memory.
+        SpecError: A batch of one image is too little for the network.
     """
     with torch.random.fork_rng():
-        try:
+        size = job.spec.training.batch_size
+        device = job.plan.device["torch_device"]
+        with memory_explained(f"step `{step.name}`", device=device, batch_size=size):
             seconds = _train_copy(job, model, step, batches)
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            size = job.spec.training.batch_size
-            raise RunError(
-                f"step `{step.name}` does not fit into the memory of "
-                f"`{job.plan.device['torch_device']}` with a batch of {size} images",
-                hint=f"try `--set training.batch_size={max(1, size // 2)}`",
-            ) from error
     return Measurement(step.name, seconds, job.device.peak_memory_bytes())
 
 
@@ -103,15 +99,25 @@ def _train_copy(job: Job, model: Model, step: PlannedStep, batches: int) -> floa
     seconds = []
     for _ in range(batches):
         started = time.perf_counter()
-        torch.autograd.backward(training_loss(copy, images, labels, job.spec, job.device))
+        try:
+            loss = training_loss(copy, images, labels, job.spec, job.device)
+        except ValueError as error:
+            if count > 1:
+                raise
+            raise _one_image(job, step, error) from error
+        torch.autograd.backward(loss)
         optimizer.step(rate_factor("constant", 0.0, 0.0))
         job.device.synchronize()
         seconds.append(time.perf_counter() - started)
     return min(seconds[1:] or seconds)
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    # The CPU's allocator raises a plain RuntimeError.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "can't allocate memory" in str(error) or "not enough memory" in str(error)
+def _one_image(job: Job, step: PlannedStep, error: ValueError) -> SpecError:
+    """Return the error for a batch of one image, of which a norm can learn no statistics."""
+    problem = Problem(
+        "training.batch_size",
+        f"step `{step.name}` cannot train `{job.spec.backbone.name}` on `1` image of "
+        f"{job.transform.size} pixels at a time: {' '.join(str(error).split())}",
+        "take at least 2 images a batch, or larger images (`transforms.options.size`)",
     )
+    return SpecError([problem])

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
+#: What a run spends its time on, in this order.
+KINDS_OF_WORK = ("prepare", "data", "probe", "train", "evaluate")
+
 
 @dataclass
 class Progress:
@@ -22,19 +25,17 @@ class Progress:
         images_decoded: How many times an image was decoded for this run.
         images_through_backbone: Forward passes of one image through the backbone.
         steps: A record for each finished step.
-        seconds: By kind of work: `data`, `train`, `evaluate`.
+        seconds: By kind of work: `prepare`, `data`, `probe`, `train`, `evaluate`.
     """
 
     images_decoded: int = 0
     images_through_backbone: int = 0
     steps: list[dict[str, Any]] = field(default_factory=list)
-    seconds: dict[str, float] = field(
-        default_factory=lambda: {"data": 0.0, "train": 0.0, "evaluate": 0.0}
-    )
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS_OF_WORK, 0.0))
 
 
 def build_report(
-    job: Job, loaded: Loaded, progress: Progress, metrics: dict[str, float], probe_seconds: float
+    job: Job, loaded: Loaded, progress: Progress, metrics: dict[str, float]
 ) -> dict[str, Any]:
     """Return what `report.json` holds, but for the totals that are known only at the very end.
 
@@ -43,7 +44,6 @@ def build_report(
         loaded: The images.
         progress: What was counted.
         metrics: Of the reported split.
-        probe_seconds: What the probe of the largest step took.
     """
     plan = job.plan
     count = len(loaded.splits[plan.metrics_on].items)
@@ -71,10 +71,5 @@ def build_report(
         "images_decoded": progress.images_decoded,
         "images_through_backbone": progress.images_through_backbone,
         "peak_memory_bytes": job.device.peak_memory_bytes(),
-        "timings": {
-            "data_seconds": progress.seconds["data"],
-            "probe_seconds": probe_seconds,
-            "train_seconds": progress.seconds["train"],
-            "evaluate_seconds": progress.seconds["evaluate"],
-        },
+        "timings": {f"{kind}_seconds": progress.seconds[kind] for kind in KINDS_OF_WORK},
     }

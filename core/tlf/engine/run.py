@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tlf.data import Loaded, evaluation_batches, load_dataset
+from tlf.data import Loaded, batches_per_epoch, evaluation_batches, load_dataset
 from tlf.engine.artifact import write_artifact
 from tlf.engine.checkpoint import Position, save_checkpoint
 from tlf.engine.clock import process_seconds, timed
@@ -18,27 +18,32 @@ from tlf.engine.directory import RunDirectory
 from tlf.engine.environment import describe_environment
 from tlf.engine.files import append_json_line
 from tlf.engine.freeze import check_frozen, frozen_digests
-from tlf.engine.listener import Listener
+from tlf.engine.listener import Listener, kept
 from tlf.engine.loop import NOT_FINITE_HINT, Trainer
+from tlf.engine.memory import memory_explained
 from tlf.engine.metrics import Evaluation, measure
 from tlf.engine.network import build_network, evaluate_batches
 from tlf.engine.optimizer import StepOptimizer
+from tlf.engine.parts import parts_of
+from tlf.engine.predictions import prediction_lines
 from tlf.engine.prepare import Job, prepare
 from tlf.engine.probe import Measurement, largest_step, probe_step, probe_steps
 from tlf.engine.report import Progress, build_report
-from tlf.errors import RunError, RunInterrupted, TlfError
+from tlf.errors import RunError, RunInterrupted
 from tlf.registry import Registry, check, load_registry
 from tlf.spec import RawSpec, load_raw
+from tlf.spec.paths import resolve_path
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from tlf.engine.model import Model
     from tlf.engine.predictor import Prediction
     from tlf.planning import PlannedStep, RunPlan
+    from tlf.spec import RunSpec
 
 #: Decoded images are kept in memory up to this much, so that a photograph is decoded once in a run.
 DECODED_BYTES = 2 * 2**30
-
-#: `predictions.jsonl` holds the probabilities of this many classes, the likeliest first.
-PREDICTED_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def run(
     spec: str | Path | Mapping[str, Any],
     *,
     overrides: Sequence[str] = (),
-    output_directory: Path | None = None,
+    output_directory: str | Path | None = None,
     listener: Listener | None = None,
 ) -> Run:
     """Fit a network as a spec says.
@@ -91,8 +96,7 @@ def run(
         TlfError: The spec, a plugin, the data or a file cannot be used, or the run failed.
     """
     raw = load_raw(spec, overrides)
-    finished, _ = run_raw(raw, output_directory=output_directory, listener=listener)
-    return finished
+    return run_raw(raw, output_directory=output_directory, listener=listener)
 
 
 def plan(spec: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()) -> RunPlan:
@@ -130,35 +134,84 @@ def plan_and_probe(
 def run_raw(
     raw: RawSpec,
     *,
-    output_directory: Path | None = None,
+    output_directory: str | Path | None = None,
     listener: Listener | None = None,
-    loaded: Loaded | None = None,
-) -> tuple[Run, Loaded]:
-    """Carry out a spec that has been read; return the run and the images, for the next one.
+    images: Images | None = None,
+) -> Run:
+    """Carry out a spec that has been read.
 
     Args:
         raw: The spec.
         output_directory: The run directory, which must not exist.
         listener: Hears about the run.
-        loaded: The images, if an earlier run of the same data and transforms has them.
+        images: The images, if a comparison has read them already.
 
     Raises:
         TlfError: See `run`.
     """
     registry = load_registry()
     spec = check(raw, registry)
+    import_parts(spec, registry)
     started = time.perf_counter()
-    job = prepare(spec, raw.folder, registry)
-    with RunDirectory(raw.folder / spec.output, spec.name, output_directory) as directory:
-        running = Running(job, raw, registry, directory, listener or Listener(), started)
-        with torch.random.fork_rng():
-            try:
-                return running.carry_out(loaded), running.loaded
-            except KeyboardInterrupt as interrupt:
-                raise running.interrupted() from interrupt
-            except TlfError as error:
-                running.log(f"error: {error}")
-                raise
+    listener = listener or Listener()
+    output = resolve_path(raw.folder, spec.output, "output")
+    try:
+        job = prepare(spec, raw.folder, registry)
+        with RunDirectory(output, spec.name, output_directory) as directory:
+            running = Running(job, raw, registry, directory, listener, started)
+            with torch.random.fork_rng():
+                return running.carry_out(images)
+    except KeyboardInterrupt as interrupt:
+        raise RunInterrupted("stopped before training; nothing was written") from interrupt
+
+
+def import_parts(spec: RunSpec, registry: Registry) -> None:
+    """Import the code of every part that a spec names: what a run takes begins after that.
+
+    Args:
+        spec: A valid spec.
+        registry: The installed plugins.
+    """
+    for kind, name in parts_of(spec):
+        registry.get(kind, name).target()
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a run, read and decoded.
+
+    Attributes:
+        loaded: The images.
+        seconds: How long it took to read them.
+        decoded: How many images were decoded.
+    """
+
+    loaded: Loaded
+    seconds: float
+    decoded: int
+
+
+def read_images(job: Job, listener: Listener) -> Images:
+    """Read and decode every image once, and apply the policy for unreadable ones.
+
+    Args:
+        job: The planned run.
+        listener: Hears how far it is.
+
+    Raises:
+        DataError: Images cannot be read, or too few can.
+    """
+    seconds: dict[str, float] = {}
+    with timed(seconds, "data"):
+        loaded = load_dataset(
+            job.dataset,
+            job.transform,
+            unreadable=job.spec.data.unreadable,
+            workers=job.spec.training.workers,
+            memory_bytes=DECODED_BYTES,
+            progress=listener.loading,
+        )
+    return Images(loaded, seconds["data"], loaded.images_decoded)
 
 
 @dataclass
@@ -171,7 +224,12 @@ class Running:
         registry: The installed plugins.
         directory: Where to write.
         listener: Whom to tell.
-        started: When the spec had been parsed, on the performance counter.
+        started: When the spec had been parsed and its plugins imported, on the performance counter.
+        progress: What was counted and measured so far.
+        epochs_done: Epochs that are trained and evaluated.
+        last_checkpoint: When the state was saved last, on the performance counter.
+        loaded: The images.
+        model: The network.
     """
 
     job: Job
@@ -182,15 +240,31 @@ class Running:
     started: float
     progress: Progress = field(default_factory=Progress)
     epochs_done: int = 0
+    last_checkpoint: float = 0.0
+    loaded: Loaded = field(init=False)
+    model: Model = field(init=False)
+    _unwritten: list[str] = field(default_factory=list)
 
-    def carry_out(self, loaded: Loaded | None) -> Run:
+    def carry_out(self, images: Images | None) -> Run:
+        """Do everything, and leave a word in the log if it fails."""
+        try:
+            return self.carry_on(images)
+        except KeyboardInterrupt as interrupt:
+            raise self.interrupted() from interrupt
+        except Exception as error:
+            self.log(f"error: {error}" if str(error) else f"error: {type(error).__name__}")
+            raise
+
+    def carry_on(self, images: Images | None) -> Run:
         """Do everything, in order."""
         self.listener.planned(self.job.plan)
         # The network first: weights that do not fit are found before all images are read.
-        self.model = build_network(self.job)
-        decoded_before = loaded.images_decoded if loaded else 0
-        self.loaded = loaded or self.load()
-        probe_seconds = self.try_largest_step()
+        with timed(self.progress.seconds, "prepare"):
+            self.model = build_network(self.job)
+        decoded_before = self.load(images)
+        with timed(self.progress.seconds, "probe"):
+            # Find out now, and not hours into the run, whether the largest step fits into memory.
+            probe_step(self.job, self.model, largest_step(self.job))
         self.publish()
         torch.manual_seed(self.job.spec.seed)
         optimizer: StepOptimizer | None = None
@@ -200,31 +274,36 @@ class Running:
         if self.job.plan.metrics_on != "validation" or evaluation is None:
             evaluation = self.evaluate(self.job.plan.metrics_on)
         self.progress.images_decoded = self.loaded.images_decoded - decoded_before
-        return self.finish(evaluation, probe_seconds)
+        return self.finish(evaluation)
 
-    def load(self) -> Loaded:
-        """Read and decode every image once, and apply the policy for unreadable ones."""
-        spec = self.job.spec
-        with timed(self.progress.seconds, "data"):
-            loaded = load_dataset(
-                self.job.dataset,
-                self.job.transform,
-                unreadable=spec.data.unreadable,
-                workers=spec.training.workers,
-                memory_bytes=DECODED_BYTES,
-                progress=self.listener.loading,
-            )
+    def load(self, images: Images | None) -> int:
+        """Take over the images, or read them; return how many had been decoded before this run.
+
+        What it took to read images that several runs share is charged to each of them, as if each
+        had read them itself: so the order of the runs in a comparison changes nothing.
+        """
+        if images is None:
+            images = read_images(self.job, self.listener)
+        else:
+            self.started -= images.seconds
+        self.loaded = images.loaded
+        self.progress.seconds["data"] = images.seconds
         for note in self.job.dataset.notes:
-            self.listener.warning(note)
-        for item in loaded.skipped:
-            self.listener.warning(f"left out `{item.id}` of {item.split}: {item.reason}")
-        return loaded
+            self.warn(note)
+        for item in self.loaded.skipped:
+            self.warn(f"left out `{item.id}` of {item.split}: {item.reason}")
+        if self.loaded.skipped:
+            self.replan()
+        return self.loaded.images_decoded - images.decoded
 
-    def try_largest_step(self) -> float:
-        """Find out now, and not hours into the run, whether the largest step fits into memory."""
-        started = time.perf_counter()
-        probe_step(self.job, self.model, largest_step(self.job))
-        return time.perf_counter() - started
+    def replan(self) -> None:
+        """Plan with the images that are left."""
+        plan = self.job.plan
+        counts = {name: len(split) for name, split in self.loaded.splits.items()}
+        batches = batches_per_epoch(counts["train"], self.job.spec.training.batch_size)
+        plan = replace(plan, batches_per_epoch=batches, data={**plan.data, "images": counts})
+        self.job = replace(self.job, plan=plan)
+        self.listener.replanned(plan)
 
     def publish(self) -> None:
         """Let the run directory appear, with all that is known before training."""
@@ -245,6 +324,7 @@ class Running:
     ) -> tuple[StepOptimizer, Evaluation]:
         """Train the epochs of one step, and prove that what was frozen stayed so."""
         self.listener.step_started(step)
+        self.log(f"step {step.name}: {step.trainable_parameters} parameters learn")
         started = time.perf_counter()
         before = frozen_digests(self.model, step.frozen)
         self.model.thaw(step.trainable)
@@ -278,7 +358,7 @@ class Running:
 
     def train_epoch(self, trainer: Trainer, epoch: int) -> tuple[Evaluation, dict[str, float]]:
         """Train one epoch, evaluate it, and write its lines."""
-        with timed(self.progress.seconds, "train"):
+        with timed(self.progress.seconds, "train"), self.memory_explained(trainer.step.name):
             trained = trainer.train_epoch(epoch)
         self.progress.images_through_backbone += trained.images
         evaluation = self.evaluate("validation")
@@ -309,7 +389,7 @@ class Running:
         batches = evaluation_batches(split, self.job.transform, self.job.device.chunk_size)
         with timed(self.progress.seconds, "evaluate"):
             logits = evaluate_batches(self.model, batches, self.job.transform, self.job.device)
-        self.progress.images_through_backbone += len(split.items)
+        self.progress.images_through_backbone += len(split)
         finite = logits.isfinite().all(dim=1)
         if not finite.all():
             first = split.items[int(finite.logical_not().nonzero()[0])]
@@ -320,6 +400,14 @@ class Running:
             )
         return Evaluation(logits, split.labels)
 
+    def memory_explained(self, step: str) -> AbstractContextManager[None]:
+        """Say which batch size to use if the block runs out of memory."""
+        return memory_explained(
+            f"step `{step}`",
+            device=str(self.job.device.torch_device),
+            batch_size=self.job.spec.training.batch_size,
+        )
+
     def checkpoint(self, optimizer: StepOptimizer, step: int, epoch: int, *, last: bool) -> None:
         """Save the state if the last one is old, but not at the very end: the artifact is next."""
         waited = time.perf_counter() - self.last_checkpoint
@@ -329,51 +417,39 @@ class Running:
         save_checkpoint(self.directory.path / "checkpoints", self.model, optimizer, position)
         self.last_checkpoint = time.perf_counter()
 
-    def finish(self, evaluation: Evaluation, probe_seconds: float) -> Run:
+    def finish(self, evaluation: Evaluation) -> Run:
         """Write predictions, the artifact and, last of all, the report."""
         metrics = measure(evaluation, self.job.spec.evaluation.metrics)
-        self.write_predictions(evaluation)
+        items = self.loaded.splits[self.job.plan.metrics_on].items
+        lines = prediction_lines(evaluation, items, self.job.plan.classes)
+        self.directory.write_json_lines("predictions.jsonl", lines)
         write_artifact(self.directory.path, self.model, self.job)
-        report = build_report(self.job, self.loaded, self.progress, metrics, probe_seconds)
+        report = build_report(self.job, self.loaded, self.progress, metrics)
         report["timings"]["total_seconds"] = time.perf_counter() - self.started
         report["timings"]["process_seconds"] = process_seconds()
         self.directory.write_json("report.json", report)
         self.log(f"done: {metrics}")
         return Run(self.directory.path, report)
 
-    def write_predictions(self, evaluation: Evaluation) -> None:
-        """Write what the network says about each image that the metrics speak of."""
-        classes = self.job.plan.classes
-        items = self.loaded.splits[self.job.plan.metrics_on].items
-        lines = []
-        for item, row in zip(items, evaluation.probabilities, strict=True):
-            likely = row.topk(min(PREDICTED_CLASSES, len(classes)))
-            lines.append(
-                {
-                    "id": item.id,
-                    "label": classes[item.label],
-                    "predicted": classes[int(likely.indices[0])],
-                    "probabilities": {
-                        classes[int(i)]: float(p)
-                        for p, i in zip(likely.values, likely.indices, strict=True)
-                    },
-                }
-            )
-        self.directory.write_json_lines("predictions.jsonl", lines)
+    def warn(self, message: str) -> None:
+        """Tell of something that the user should know, and note it."""
+        self.listener.warning(message)
+        self.log(f"warning: {message}")
 
     def log(self, line: str) -> None:
-        """Add a line to `log.txt`, once there is a run directory."""
+        """Add a line to `log.txt`, or keep it until there is a run directory."""
+        self._unwritten.append(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
         if self.directory.published:
             with (self.directory.path / "log.txt").open("a", encoding="utf-8") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+                file.writelines(self._unwritten)
+            self._unwritten.clear()
 
     def interrupted(self) -> RunInterrupted:
         """Say what a stopped run leaves behind."""
         if not self.directory.published:
             return RunInterrupted("stopped before training; nothing was written")
         self.log("stopped by the user")
-        done, epochs = self.epochs_done, self.job.plan.epochs
         return RunInterrupted(
-            f"stopped after {done} of {epochs} epochs",
-            hint=f"metrics, plan and checkpoints so far are kept in `{self.directory.path}`",
+            f"stopped after {self.epochs_done} of {self.job.plan.epochs} epochs",
+            hint=kept(self.directory.path),
         )

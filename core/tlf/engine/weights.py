@@ -6,14 +6,13 @@ its restricted reader, which cannot run code.
 
 from __future__ import annotations
 
-import pickle
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
 
 from tlf.engine.files import read_tensors
 from tlf.engine.model import BACKBONE_PREFIX, HEAD_PREFIX
@@ -24,13 +23,18 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
+#: What torch says of a file that it could read only by running code from it.
+_CODE = re.compile(r"Unsupported (global|class)|blocked|unrecognized|TorchScript")
+
+#: Where it names that code.
+_CODE_NAME = re.compile(r"GLOBAL ([\w.]+) ")
+
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a weights file by name, on the CPU.
 
     Args:
-        path: A `.safetensors`, `.pth` or `.pt` file. The `model.safetensors` of a run is one too: its
-            head is left out.
+        path: A `.safetensors`, `.pth` or `.pt` file. The `model.safetensors` of a run is one too.
 
     Raises:
         WeightsError: The file is missing, of another kind, damaged, or holds more than tensors.
@@ -45,22 +49,17 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             f"the weights file `{path}` does not exist",
             hint='correct `backbone.weights`; `"default"` takes the library\'s own weights',
         )
-    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
-    if any(name.startswith(BACKBONE_PREFIX) for name in state):
-        return {
-            name.removeprefix(BACKBONE_PREFIX): tensor
-            for name, tensor in state.items()
-            if not name.startswith(HEAD_PREFIX)
-        }
-    return state
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
     try:
         return read_tensors(path)
-    except (SafetensorError, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:
         raise WeightsError(
-            f"`{path}` is no readable safetensors file ({error})",
+            f"`{path}` is no readable safetensors file ({error or type(error).__name__})",
             hint="it may have been cut short on its way: fetch it again",
         ) from error
 
@@ -69,23 +68,56 @@ def _read_torch(path: Path) -> dict[str, torch.Tensor]:
     try:
         # torch warns of pickles that it did not write itself, and then refuses them anyway.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore")
             found = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError) as error:
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(
-            f"`{path}` cannot be read as plain tensors ({reason})",
-            hint="convert it to safetensors; files that hold code are never run",
-        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        # For a damaged file, torch's reader raises nearly every kind of error there is.
+        raise _unreadable(path, error) from error
+    return _table(path, found)
+
+
+def _unreadable(path: Path, error: Exception) -> WeightsError:
+    # Nothing of torch's own text is shown: it is long, coloured, and says how to run the code.
+    if _CODE.search(str(error)):
+        name = _CODE_NAME.search(str(error))
+        reason = "it holds more than tensors" + (f": `{name[1]}`" if name else "")
+        hint = "convert it to safetensors; files that hold code are never run"
+    elif isinstance(error, OSError) and error.strerror:
+        reason, hint = error.strerror.lower(), "make sure that you may read the file"
+    else:
+        reason = "it is damaged, or `torch.save` did not write it"
+        hint = "it may have been cut short on its way: fetch it again"
+    return WeightsError(f"`{path}` cannot be read as plain tensors ({reason})", hint=hint)
+
+
+def _table(path: Path, found: object) -> dict[str, torch.Tensor]:
     # Training scripts often store the state below one key, beside an optimizer's.
     for key in ("state_dict", "model"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
-    if not isinstance(found, dict) or not all(isinstance(v, torch.Tensor) for v in found.values()):
+    if not isinstance(found, dict) or not all(map(_is_plain, found.values())):
         raise WeightsError(
             f"`{path}` holds no table of tensors", hint="save a model's `state_dict()`"
         )
+    nameless = [name for name in found if not isinstance(name, str)]
+    if nameless:
+        raise WeightsError(
+            f"`{path}` holds a tensor whose name is no text: `{nameless[0]!r}`",
+            hint="save a model's `state_dict()`",
+        )
     return found
+
+
+def _is_plain(value: object) -> bool:
+    """Say whether a value is a tensor whose numbers are all there, one beside the other."""
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout == torch.strided
+        and not value.is_meta
+        and not value.is_quantized
+    )
 
 
 def load_weights(
@@ -99,7 +131,8 @@ def load_weights(
 
     Args:
         backbone: Gets the weights, in place.
-        state: Tensors by the library's names. Those of the classification layer are passed over.
+        state: Tensors by the library's names, or by those of a run's `model.safetensors`. Those of
+            the classification layer, or the run's head, are passed over.
         source: What the user calls the weights, for messages.
         ignored: Prefixes of further tensors to pass over.
 
@@ -109,7 +142,7 @@ def load_weights(
     wanted = backbone.module.state_dict()
     given = {
         name: tensor
-        for name, tensor in state.items()
+        for name, tensor in _by_own_names(state, wanted).items()
         if name not in backbone.classifier and not name.startswith(ignored)
     }
     # Counters of batches seen exist only since torch 0.4.1; older files lack them, and nothing that
@@ -128,6 +161,21 @@ def load_weights(
             hint="these are the weights of another network, or of another version of it",
         )
     backbone.module.load_state_dict(given, strict=False)
+
+
+def _by_own_names(
+    state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]
+) -> Mapping[str, torch.Tensor]:
+    """Return a state by the library's names: without what a run put before them, and its head."""
+    prefixed = [name for name in state if name.startswith(BACKBONE_PREFIX)]
+    # A library may begin names of its own like that.
+    if not prefixed or any(name in wanted for name in prefixed):
+        return state
+    return {
+        name.removeprefix(BACKBONE_PREFIX): tensor
+        for name, tensor in state.items()
+        if not name.startswith(HEAD_PREFIX)
+    }
 
 
 def _shape(tensor: torch.Tensor) -> str:

@@ -123,28 +123,67 @@ def check_steps(steps: Sequence[Step], outline: Outline, budget: Budget) -> Iter
     """
     if not steps:
         yield "the plan has no steps"
+    spent, names = 0, set()
     for number, step in enumerate(steps, start=1):
-        if isinstance(step, Train):
-            yield from _check_train(step, outline, f"step {number}")
-        else:
-            yield f"step {number} is a {type(step).__name__}, not a Train"
-    spent = sum(step.epochs for step in steps if isinstance(step, Train))
+        where = f"step {number}"
+        problems = list(_check_form(step, where))
+        yield from problems
+        if not isinstance(step, Train) or problems:
+            continue
+        yield from _check_train(step, outline, where)
+        if step.name in names:
+            yield f"{where} is called `{step.name}`, as one before it is"
+        names.add(step.name)
+        spent += step.epochs
     if steps and spent != budget.epochs:
         yield f"the steps take {spent} epochs, the budget is {budget.epochs}"
 
 
+def _check_form(step: object, where: str) -> Iterator[str]:
+    """Yield a sentence for each value of a step that is of a wrong type."""
+    if not isinstance(step, Train):
+        yield f"{where} is a {type(step).__name__}, not a Train"
+        return
+    if not isinstance(step.name, str) or not step.name:
+        yield f"{where} is called `{step.name!r}`, which is no text"
+    if not _are_texts(step.trainable):
+        yield f"{where} trains `{step.trainable!r}`, which is no tuple of names"
+    if type(step.epochs) is not int:
+        yield f"{where} takes `{step.epochs!r}` epochs, which is no whole number"
+    if not isinstance(step.rates, Mapping) or not _are_texts(list(step.rates)):
+        yield f"{where} has the rates `{step.rates!r}`, which are no numbers by name"
+
+
+def _are_texts(values: object) -> bool:
+    return (
+        isinstance(values, Sequence)
+        and not isinstance(values, str | bytes)
+        and all(isinstance(value, str) for value in values)
+    )
+
+
 def _check_train(step: Train, outline: Outline, where: str) -> Iterator[str]:
     known = {stage.name for stage in outline.stages} | set(outline.groups)
-    if not isinstance(step.epochs, int) or step.epochs < 1:
+    if step.epochs < 1:
         yield f"{where} takes `{step.epochs}` epochs; at least 1 is needed"
     for name in [*step.trainable, *step.rates]:
         if name not in known:
             yield f"{where} names `{name}`, which is no stage or group of this network"
-    if not any(outline.expand([name]) for name in step.trainable if name in known):
+    learning = set(outline.expand(name for name in step.trainable if name in known))
+    if not learning:
         yield f"{where} trains nothing"
     for name, rate in step.rates.items():
-        if not (isinstance(rate, int | float) and math.isfinite(rate) and rate > 0):
+        if not _is_rate(rate):
             yield f"{where} gives `{name}` the rate `{rate}`; it must be finite and above 0"
+        # A stage without parameters has no groups, and may have a rate like all others.
+        groups = outline.expand([name]) if name in known else ()
+        if groups and not learning.intersection(groups):
+            yield f"{where} gives a rate to `{name}`, which does not train in it"
+
+
+def _is_rate(rate: object) -> bool:
+    is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
+    return is_number and math.isfinite(rate) and rate > 0  # type: ignore[arg-type,operator]
 
 
 def _plan_step(

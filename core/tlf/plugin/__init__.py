@@ -32,6 +32,7 @@ from tlf.plugin.steps import Budget, Step, Train
 if TYPE_CHECKING:
     from tlf.plugin.images import to_rgb
     from tlf.plugin.stages import Backbone
+    from tlf.spec.paths import resolve_path
 
 __all__ = [
     "HEAD",
@@ -59,12 +60,13 @@ __all__ = [
     "Transform",
     "WeightsInfo",
     "hookimpl",
+    "resolve_path",
     "to_rgb",
 ]
 
 
 def __getattr__(name: str) -> object:
-    """Load the names that need torch or PIL when they are first used."""
+    """Load the names that need torch, PIL or the spec's models when they are first used."""
     if name == "Backbone":
         from tlf.plugin.stages import Backbone
 
@@ -73,4 +75,8 @@ def __getattr__(name: str) -> object:
         from tlf.plugin.images import to_rgb
 
         return to_rgb
+    if name == "resolve_path":
+        from tlf.spec.paths import resolve_path
+
+        return resolve_path
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,11 +1,15 @@
-"""Any image that PIL can read, as an RGB image that looks the way its owner sees it."""
+"""Image files in folders, and any image that PIL can read as RGB, the way its owner sees it."""
 
 from __future__ import annotations
 
-import struct
+import stat
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageSequence
+
+from tlf.errors import DataError
 
 #: How the names of image files end, in lower case.
 IMAGE_SUFFIXES = frozenset(
@@ -38,6 +42,75 @@ _UPRIGHT = {
 }
 
 
+def is_image_file(path: Path) -> bool:
+    """Say whether a file is an image by its name, and can be read without waiting for somebody.
+
+    Args:
+        path: The file. One that cannot even be looked at, a link that leads nowhere say, counts:
+            reading it will say why.
+    """
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        return False
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return True
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield the files in a folder and in the folders inside it, in a fixed order.
+
+    Links are followed, each folder is visited once, and what is hidden is passed over.
+
+    Args:
+        folder: Where to begin.
+
+    Raises:
+        DataError: A folder may not be read.
+    """
+    return _walk(folder, set())
+
+
+def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the folders in a folder, and what else is in it, both sorted; nothing hidden.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        DataError: It may not be read.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(
+            f"`{folder}` cannot be read ({(error.strerror or str(error)).lower()})",
+            hint="make sure that you may read the folder and what is in it",
+        ) from error
+    folders = {path for path in paths if _is_folder(path)}
+    return sorted(folders), [path for path in paths if path not in folders]
+
+
+def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
+    # Links may lead in circles, so a folder is visited once, whatever it is called.
+    real = folder.resolve()
+    if real in seen:
+        return
+    seen.add(real)
+    folders, files = list_folder(folder)
+    yield from files
+    for inside in folders:
+        yield from _walk(inside, seen)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # A link to a place that may not be looked at, or has no possible name.
+        return False
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return an image of any mode as RGB: upright, opaque, 8 bits a channel.
 
@@ -57,8 +130,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Raises:
         OSError: The image's file is damaged. PIL raises other errors for some damage.
     """
-    if getattr(image, "is_animated", False):
-        image.seek(0)
+    # To ask how many frames there are would read them all, and one of the others may be damaged.
+    image = next(ImageSequence.Iterator(image))
     # Some formats turn the image themselves while loading, and then drop the tag.
     image.load()
     image = _upright(image)
@@ -72,7 +145,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def _upright(image: Image.Image) -> Image.Image:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError, EOFError, struct.error):
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - PIL raises nearly every kind of error there is
         # A note that cannot be read is no reason to refuse the picture that it is about.
         return image
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None

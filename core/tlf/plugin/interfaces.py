@@ -214,6 +214,14 @@ class Transform(abc.ABC, Generic[OptionsT]):
         self.mean = config.mean
         self.std = config.std
 
+    def describe(self) -> Mapping[str, object]:
+        """Return its options as they resolved, as plain JSON values: what `plan.json` holds of them.
+
+        The options as given, by default. A transform that fills in what they leave open, from
+        `config` say, adds what it took. Called once a plan.
+        """
+        return self.options.model_dump(mode="json")
+
     @abc.abstractmethod
     def load(self, image: Image.Image) -> torch.Tensor:
         """Return the image as uint8 `(3, H, W)`, `H` and `W` the same for every image.
@@ -362,3 +370,13 @@ class DataSource(abc.ABC, Generic[OptionsT]):
         Raises:
             DataError: The data are not there or cannot be used.
         """
+
+
+#: What the target of a declaration must be a subclass of, by kind.
+INTERFACES: Mapping[str, type] = {
+    "backbone-family": BackboneFamily,
+    "data-source": DataSource,
+    "device": DeviceBackend,
+    "strategy": Strategy,
+    "transform": Transform,
+}

@@ -27,11 +27,13 @@ class Train:
     """Train some groups by gradient descent; all others are frozen.
 
     Attributes:
-        name: What the step is called in plans and reports.
+        name: What the step is called in plans and reports. No two steps of a plan have one name.
         trainable: Names of the stages and groups that learn, at least one.
         epochs: How many passes over the training images, at least 1.
         rates: Factors on `training.learning_rate` by stage or group name; a group's own name goes
-            before its stage's. What is not named has factor 1. Each must be finite and above 0.
+            before its stage's. What is not named has factor 1. Each must be finite and above 0, and
+            of something that trains in this step: a rate that governs nothing is a mistake. (A stage
+            without parameters may have one.)
     """
 
     name: str

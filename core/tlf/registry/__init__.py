@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tlf.discovery import PluginRecord
+from tlf.registry.calls import plugin_call
 from tlf.registry.entries import Entry, load_target
 from tlf.registry.installed import Registry, load_registry
 
@@ -19,6 +20,7 @@ __all__ = [
     "check",
     "load_registry",
     "load_target",
+    "plugin_call",
     "spec_schema",
 ]
 

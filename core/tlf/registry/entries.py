@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from tlf.discovery import PluginRecord, describe
 from tlf.errors import PluginError, SpecError, TlfError, did_you_mean
 from tlf.plugin import Declaration, Options
+from tlf.plugin.interfaces import INTERFACES
 
 #: The section of a spec that each kind of thing is named in.
 SECTIONS: Mapping[str, str] = {
@@ -50,7 +51,7 @@ class Entry:
             return Options
         model = load_target(self.declaration.options, self.plugin)
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise self._broken(f"`{self.declaration.options}` is no pydantic model")
+            raise self.broken(f"`{self.declaration.options}` is no pydantic model")
         return model
 
     def options(self, values: Mapping[str, Any], *, path: str | None = None) -> BaseModel:
@@ -73,7 +74,7 @@ class Entry:
         except TlfError:
             raise
         except Exception as error:
-            raise self._broken(f"checking its options fails with {describe(error)}") from error
+            raise self.broken(f"checking its options fails with {describe(error)}") from error
         if options is None:
             raise SpecError(problems)
         return options
@@ -101,15 +102,21 @@ class Entry:
             more: What else the class takes.
 
         Raises:
-            PluginError: The code cannot be imported, or fails.
+            PluginError: The code cannot be imported, is no class of the kind, or fails.
         """
         target = self.target()
+        wanted = INTERFACES[self.kind]
+        if not (isinstance(target, type) and issubclass(target, wanted)):
+            raise self.broken(
+                f"`{self.declaration.target}` is no subclass of `tlf.plugin.{wanted.__name__}`"
+            )
+        create: Callable[..., Any] = target
         try:
-            return target(options, *more)
+            return create(options, *more)
         except TlfError:
             raise
-        except Exception as error:
-            raise self._broken(f"creating it fails with {describe(error)}") from error
+        except (Exception, SystemExit) as error:
+            raise self.broken(f"creating it fails with {describe(error)}") from error
 
     def requirement_error(self, missing: tuple[str, ...]) -> PluginError:
         """Return the error for distributions that it requires and that are not installed.
@@ -124,7 +131,12 @@ class Entry:
             hint=f"pip install {' '.join(missing)}",
         )
 
-    def _broken(self, what: str) -> PluginError:
+    def broken(self, what: str) -> PluginError:
+        """Return the error for something that it does wrong: names it, its plugin and distribution.
+
+        Args:
+            what: What it does wrong, in words.
+        """
         return PluginError(
             f"the {self.kind} `{self.declaration.name}` of the plugin `{self.plugin.name}` "
             f"({self.plugin.origin}) is broken: {what}",

@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tlf.discovery import describe
 from tlf.errors import TlfError
-from tlf.plugin import BackboneFamily, DataSource, DeviceBackend, Strategy, Transform
+from tlf.plugin.interfaces import INTERFACES
 
 if TYPE_CHECKING:
     from tlf.registry import Entry
-
-#: What the target of a declaration must be a subclass of, by kind.
-INTERFACES: Mapping[str, type] = {
-    "backbone-family": BackboneFamily,
-    "data-source": DataSource,
-    "device": DeviceBackend,
-    "strategy": Strategy,
-    "transform": Transform,
-}
 
 
 class ContractError(AssertionError):

@@ -13,7 +13,7 @@ class FullFineTuningOptions(Options):
     """Options of `full-fine-tuning`."""
 
     body_rate: float = Field(
-        default=0.1,
+        default=0.02,
         gt=0.0,
         le=1.0,
         description="The backbone's learning rate as a fraction of `training.learning_rate`. Small, "

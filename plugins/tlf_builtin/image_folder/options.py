@@ -26,7 +26,9 @@ class ImageFolderOptions(Options):
         default=None, description="Images that are evaluated after every epoch."
     )
     test: Folder | None = Field(
-        default=None, description="Images that the report speaks of; read once, at the end."
+        default=None,
+        description="Images that the report speaks of: evaluated once, at the end, and nothing is "
+        "chosen on them.",
     )
     folder: Folder | None = Field(
         default=None, description="Images that are split by the fractions below."

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlf.errors import DataError, did_you_mean
-from tlf.plugin.images import IMAGE_SUFFIXES
+from tlf.plugin.images import files_below, is_image_file, list_folder
 
 
 @dataclass(frozen=True)
@@ -37,14 +36,14 @@ def scan(folder: Path) -> Scan:
         DataError: It is not there, is no folder, or may not be read.
     """
     check_folder(folder)
-    names, files = _entries(folder)
-    inside = {name: tuple(_walk(folder / name, set())) for name in names}
+    classes, files = list_folder(folder)
+    inside = {path.name: tuple(files_below(path)) for path in classes}
     everything = (*files, *(path for paths in inside.values() for path in paths))
     return Scan(
         folder=folder,
-        images={name: tuple(filter(is_image, paths)) for name, paths in inside.items()},
-        loose=tuple(filter(is_image, files)),
-        others=tuple(path for path in everything if not is_image(path)),
+        images={name: tuple(filter(is_image_file, paths)) for name, paths in inside.items()},
+        loose=tuple(filter(is_image_file, files)),
+        others=tuple(path for path in everything if not is_image_file(path)),
     )
 
 
@@ -65,45 +64,8 @@ def check_folder(folder: Path) -> None:
         )
     there = next(parent for parent in folder.parents if parent.is_dir())
     missing = folder.relative_to(there).parts[0]
-    siblings, _ = _entries(there)
+    siblings = [path.name for path in list_folder(there)[0]]
     raise DataError(
         f"the folder `{folder}` does not exist: there is no `{missing}` in `{there}`",
         hint=did_you_mean(missing, siblings) or "relative paths start at the spec file's folder",
     )
-
-
-def is_image(path: Path) -> bool:
-    """Say whether a file is an image by its name, and can be read without waiting for somebody.
-
-    Args:
-        path: The file. A link that leads nowhere counts: reading it will say so.
-    """
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        return False
-    return path.is_symlink() or path.is_file()
-
-
-def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    # Links may lead in circles, so a folder is visited once, whatever it is called.
-    real = folder.resolve()
-    if real in seen:
-        return
-    seen.add(real)
-    names, files = _entries(folder)
-    yield from files
-    for name in names:
-        yield from _walk(folder / name, seen)
-
-
-def _entries(folder: Path) -> tuple[list[str], list[Path]]:
-    """Return the names of the folders in a folder, and the files, both sorted."""
-    try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise DataError(
-            f"`{folder}` cannot be read ({(error.strerror or str(error)).lower()})",
-            hint="make sure that you may read the folder and what is in it",
-        ) from error
-    return [path.name for path in paths if path.is_dir()], [
-        path for path in paths if not path.is_dir()
-    ]

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tlf.errors import DataError
-from tlf.plugin import Dataset, DataSource, Item
+from tlf.plugin import Dataset, DataSource, Item, resolve_path
 from tlf_builtin.image_folder.options import ImageFolderOptions
 from tlf_builtin.image_folder.problems import (
     check_apart,
@@ -34,15 +34,18 @@ class ImageFolder(DataSource[ImageFolderOptions]):
         """
         if self.options.folder is None:
             return self._open_splits()
-        return self._open_folder(self._path(self.options.folder))
+        return self._open_folder(self._path("folder", self.options.folder))
 
-    def _path(self, written: str) -> Path:
-        return Path(os.path.abspath(self.folder / Path(written).expanduser()))  # noqa: PTH100
+    def _path(self, option: str, written: str) -> Path:
+        path = resolve_path(self.folder, written, f"data.options.{option}")
+        return Path(os.path.abspath(path))  # noqa: PTH100 - links are to stay as they are
 
     def _open_splits(self) -> Dataset:
         names = ("train", "validation", "test")
         written = {name: getattr(self.options, name) for name in names}
-        folders = {name: self._path(path) for name, path in written.items() if path is not None}
+        folders = {
+            name: self._path(name, path) for name, path in written.items() if path is not None
+        }
         for folder in folders.values():
             check_folder(folder)
         check_apart(folders)
@@ -99,7 +102,7 @@ def _dataset(scans: list[Scan], splits: dict[str, list[Item]]) -> Dataset:
     count = len(others)
     note = (
         f"passed over {count} file{'' if count == 1 else 's'} that {'is' if count == 1 else 'are'} "
-        f"no image{'' if count == 1 else 's'} by name, such as `{others[0].name}`"
+        f"no image{'' if count == 1 else 's'} by name, such as `{_printable(others[0].name)}`"
         if others
         else ""
     )

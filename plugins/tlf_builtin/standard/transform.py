@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -38,6 +38,17 @@ class Standard(Transform[StandardOptions]):
         super().__init__(options, resolved)
         self.resize = resolved.resize
         self.interpolation = resolved.interpolation
+
+    def describe(self) -> Mapping[str, object]:
+        """Return every option with its value here: the backbone's where none is given."""
+        resolved = {
+            "size": self.size,
+            "resize": self.resize,
+            "interpolation": self.interpolation,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+        return self.options.model_dump(mode="json") | resolved
 
     def load(self, image: Image.Image) -> torch.Tensor:
         """Return the centre square of the resized image, uint8 `(3, resize, resize)`."""

@@ -110,4 +110,6 @@ def test_the_title_tells_the_runs_of_a_comparison_apart():
 def test_what_a_stop_would_leave_is_known_once_the_directory_is_there():
     kept = []
     shown(terminal=False, kept=kept)
-    assert kept == ["metrics, plan and checkpoints so far are kept in `runs/small`"]
+    assert kept == [
+        "its plan, and metrics and checkpoints as far as they go, are kept in `runs/small`"
+    ]

@@ -158,7 +158,9 @@ def test_ctrl_c_in_training_ends_within_two_seconds_and_says_what_is_kept(
     assert (process.returncode, out) == (130, "")
     directory = tmp_path / "runs" / "small"
     assert re.search(r"^stopped after \d+ of 100000 epochs$", err, re.MULTILINE)
-    assert err.splitlines()[-1] == f"metrics, plan and checkpoints so far are kept in `{directory}`"
+    assert err.splitlines()[-1] == (
+        f"its plan, and metrics and checkpoints as far as they go, are kept in `{directory}`"
+    )
     assert "Traceback" not in err
     assert (directory / "metrics.jsonl").is_file()
 

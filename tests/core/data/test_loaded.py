@@ -1,6 +1,7 @@
 """A data set is read once, and what cannot be read is dealt with before anything is trained."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,6 +100,42 @@ def test_all_unreadable_files_are_named_with_reason_and_hint(make_dataset, trans
     assert "`skip-and-report`" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (KeyError("checksum"), "the data source raises KeyError: 'checksum'"),
+        (ValueError("Wrong\n  length."), "the data source raises ValueError: wrong length"),
+        (AssertionError(), "the data source raises AssertionError"),
+        (ValueError("caf\udce9"), r"the data source raises ValueError: caf\udce9"),
+        (ConnectionError("Connection lost."), "connection lost"),
+        (OSError(), "OSError"),
+        (None, "a NoneType, neither bytes nor an array"),
+        ("path/of/a/file.png", "a str, neither bytes nor an array"),
+    ],
+)
+def test_whatever_reading_an_item_raises_or_returns_it_is_an_unreadable_image(
+    make_dataset, transform, content, reason
+):
+    dataset = make_dataset(spoilt={"train/01.png": content})
+    loaded = _load(dataset, transform, unreadable="skip-and-report")
+    assert loaded.skipped == (Skipped("train", "train/01.png", reason),)
+
+
+def test_an_item_too_large_for_the_memory_is_not_left_out(make_dataset, transform):
+    dataset = make_dataset(spoilt={"train/01.png": MemoryError()})
+    with pytest.raises(MemoryError):
+        _load(dataset, transform, unreadable="skip-and-report")
+
+
+def test_bytes_of_any_kind_are_read_and_have_the_digest_of_the_file(make_dataset, transform):
+    usual = _load(make_dataset(), transform).splits["train"]
+    content = usual.items[0].read()
+    backward = memoryview(content[::-1])[::-1]
+    for same in (bytearray(content), memoryview(content), backward):
+        found = _load(make_dataset(spoilt={"train/00.png": same}), transform).splits["train"]
+        assert found.digests == usual.digests
+
+
 def test_of_many_unreadable_files_twenty_are_named_and_the_rest_counted(make_dataset, transform):
     spoilt = {f"train/{index:02d}.png": b"" for index in range(25)}
     with pytest.raises(DataError) as caught:
@@ -171,6 +208,12 @@ def test_the_number_of_threads_of_torch_is_left_as_it_was(make_dataset, transfor
     assert found == [before]
 
 
+def _renamed(dataset, identity):
+    first, *others = dataset.splits["train"]
+    splits = {**dataset.splits, "train": [replace(first, id=identity), *others]}
+    return Dataset(dataset.classes, splits)
+
+
 @pytest.mark.parametrize(
     ("broken", "sentence"),
     [
@@ -182,6 +225,12 @@ def test_the_number_of_threads_of_torch_is_left_as_it_was(make_dataset, transfor
             lambda d: Dataset(d.classes, {**d.splits, "test": d.splits["validation"]}),
             "the id `validation/00.png` is given to 2 images",
         ),
+        (lambda d: _renamed(d, 7), "the id `7` is no text"),
+        (lambda d: _renamed(d, ["x"]), "the id `.'x'.` is no text"),
+        (lambda d: _renamed(d, "caf\udce9"), r"the id `caf\\udce9` is no text that UTF-8 can hold"),
+        (lambda d: Dataset((0, 1, 2), d.splits), "the class `0` is no text"),
+        (lambda d: Dataset(("a", "b", "\ud800"), d.splits), r"the class `\\ud800` is no text"),
+        (lambda d: Dataset(d.classes, d.splits, ("\udce9",)), r"the note `\\udce9` is no text"),
     ],
 )
 def test_a_data_source_that_breaks_its_contract_is_found_out(
@@ -203,6 +252,24 @@ def test_a_transform_that_loads_something_else_is_found_out(make_dataset, transf
     transform.load = load
     with pytest.raises(PluginError, match="the transform breaks its contract: it loads `train/"):
         _load(make_dataset(), transform)
+
+
+@pytest.mark.parametrize("loaded", [None, np.zeros((3, 8, 8), np.uint8)])
+def test_a_transform_that_loads_no_tensor_is_found_out(make_dataset, transform, loaded):
+    transform.load = lambda image: loaded
+    with pytest.raises(
+        PluginError, match=r"breaks its contract: it loads `train/00.png` as .*, no"
+    ):
+        _load(make_dataset(), transform)
+
+
+def test_a_transform_that_loads_an_image_in_another_shape_later_is_found_out(
+    make_dataset, transform
+):
+    split = _load(make_dataset(), transform, memory_bytes=0).splits["train"]
+    transform.load = lambda image: torch.zeros(3, 1, 1, dtype=torch.uint8)
+    with pytest.raises(PluginError, match=r"loads `train/00.png` as torch.uint8 \(3, 1, 1\), not"):
+        split.load([0])
 
 
 def test_a_transform_that_fails_is_named_with_the_image(make_dataset, transform):

@@ -71,6 +71,14 @@ def test_a_transform_that_makes_something_else_is_found_out(split, transform, ma
         _views(split, transform, [0, 1], view=None)
 
 
+@pytest.mark.parametrize("view", [None, 0])
+@pytest.mark.parametrize("made", [None, [1, 2]])
+def test_a_view_that_is_no_tensor_is_found_out(split, transform, made, view):
+    transform.evaluate = transform.augment = lambda *arguments: made
+    with pytest.raises(PluginError, match=r"breaks its contract: a view is (NoneType|list), no"):
+        _views(split, transform, [0, 1], view=view)
+
+
 def test_which_view_an_epoch_trains_on():
     assert view_of_epoch("none", 0, "digest", 7) is None
     assert view_of_epoch("every-epoch", 0, "digest", 7) == 7

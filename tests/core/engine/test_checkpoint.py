@@ -80,3 +80,9 @@ def test_a_checkpoint_without_its_state_is_refused(model, trained, tmp_path):
 def test_no_file_of_a_checkpoint_is_a_pickle(model, trained, tmp_path):
     path = save_checkpoint(tmp_path, model, trained, Position(0, 1, 2))
     assert {file.suffix for file in path.iterdir()} == {".safetensors", ".json"}
+
+
+def test_the_newest_two_are_kept_whatever_their_numbers(model, trained, tmp_path):
+    for epoch in (9998, 9999, 10000):
+        save_checkpoint(tmp_path, model, trained, Position(0, epoch, epoch))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-009999", "epoch-010000"]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 import tlf
-from tlf.errors import SpecError
+from tlf.engine.listener import Listener
+from tlf.errors import DataError, PluginError, RunInterrupted, SpecError
 
 STRATEGIES = ("feature-extraction", "full-fine-tuning", "from-scratch")
 
@@ -20,7 +21,42 @@ def test_every_strategy_is_run_with_every_seed_and_images_are_decoded_once(small
         json.loads((found.directory / c.directory / "report.json").read_text()) for c in found.cells
     ]
     assert [report["seed"] for report in reports] == [4, 5] * 3
-    assert sum(report["images_decoded"] for report in reports) == 34
+    # Each run says what it would have decoded alone; in fact it was done once for all.
+    assert {report["images_decoded"] for report in reports} == {34}
+    assert found.images_decoded == 34
+
+
+def test_what_reading_the_images_took_is_charged_to_every_run_alike(small_spec):
+    found = tlf.compare(small_spec, STRATEGIES[:2])
+    reports = [
+        json.loads((found.directory / c.directory / "report.json").read_text()) for c in found.cells
+    ]
+    first, second = (report["timings"] for report in reports)
+    assert first["data_seconds"] == second["data_seconds"] > 0
+    assert all(report["timings"]["total_seconds"] > first["data_seconds"] for report in reports)
+
+
+def test_what_is_wrong_with_the_data_is_found_before_anything_is_written(small_spec):
+    data = {"name": "image-folder", "options": {"folder": "nowhere"}}
+    with pytest.raises(DataError, match="does not exist"):
+        tlf.compare({**small_spec, "data": data}, STRATEGIES)
+    assert not Path(small_spec["output"]).exists()
+
+
+def test_a_strategy_of_a_plugin_that_is_not_installed_is_a_plugins_problem(small_spec):
+    with pytest.raises(PluginError, match="the plugin `acme`, which is not installed"):
+        tlf.compare(small_spec, ["acme/lp-ft", "full-fine-tuning"])
+
+
+def test_a_comparison_that_is_stopped_between_two_runs_says_what_it_kept(small_spec):
+    def listen(strategy, seed):
+        if strategy == "full-fine-tuning":
+            raise KeyboardInterrupt
+        return Listener()
+
+    with pytest.raises(RunInterrupted, match="stopped after 1 of 3 runs") as caught:
+        tlf.compare(small_spec, STRATEGIES, listener=listen)
+    assert "small-comparison" in caught.value.hint
 
 
 def test_a_row_is_the_mean_of_its_runs(small_spec):
@@ -67,8 +103,8 @@ def test_unknown_strategies_are_found_before_anything_runs(small_spec):
     with pytest.raises(SpecError) as caught:
         tlf.compare(small_spec, ["feature-extracton", "full-fine-tuning", "nonsense"])
     assert [problem.message for problem in caught.value.problems] == [
-        "`feature-extracton` is not a known strategy",
-        "`nonsense` is not a known strategy",
+        "`feature-extracton` is no known strategy",
+        "`nonsense` is no known strategy",
     ]
     assert caught.value.problems[0].hint == "did you mean `feature-extraction`?"
     assert not Path(small_spec["output"]).exists()

@@ -1,3 +1,4 @@
+import shutil
 import stat
 
 import pytest
@@ -74,3 +75,13 @@ def test_a_run_directory_is_as_open_as_any_new_folder(tmp_path):
         published = directory.publish()
     mode = stat.S_IMODE(published.stat().st_mode)
     assert mode == stat.S_IMODE((tmp_path / "plain").stat().st_mode)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_an_output_folder_that_vanished_is_an_error_and_no_endless_search(tmp_path, exact):
+    output = tmp_path / "runs"
+    place = output / "run" if exact else None
+    with RunDirectory(output, "run", place) as directory:
+        shutil.rmtree(output)
+        with pytest.raises(OutputError, match="cannot be made"):
+            directory.publish()

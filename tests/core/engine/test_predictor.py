@@ -110,3 +110,77 @@ def test_a_description_that_lacks_something_is_refused(finished, tmp_path, chang
     (tmp_path / "model.json").write_text(json.dumps({**description, **change}))
     with pytest.raises(OutputError, match=r"model\.json"):
         tlf.load(tmp_path)
+
+
+@pytest.mark.parametrize("top", [0, -1, True, 1.0, "2"])
+def test_a_top_that_is_no_number_of_classes_is_refused_with_a_sentence(predictor, image, top):
+    with pytest.raises(DataError, match="`top` must be a whole number of classes, at least 1"):
+        predictor.predict([image], top=top)
+
+
+def test_a_single_image_in_the_place_of_a_list_is_refused_with_a_sentence(predictor, image):
+    one = [image, str(image), image.read_bytes(), Image.new("RGB", (4, 4)), iter([image]), None]
+    for images in one:
+        with pytest.raises(DataError, match="`images` must be a list of images, not") as caught:
+            predictor.predict(images)
+        assert "[image]" in caught.value.hint
+
+
+def test_a_stream_refuses_at_once_and_not_with_its_first_result(predictor, image):
+    with pytest.raises(DataError):
+        predictor.stream(str(image))
+    with pytest.raises(DataError):
+        predictor.stream([image], top=0)
+
+
+def test_an_image_that_the_transform_fails_on_does_not_end_the_others(
+    predictor, image, monkeypatch
+):
+    def load(opened, original=predictor._transform.load):
+        if opened.width == 7:
+            raise ZeroDivisionError("seven")
+        return original(opened)
+
+    monkeypatch.setattr(predictor._transform, "load", load)
+    results = list(predictor.stream([image, Image.new("RGB", (7, 7)), "a\0b", image]))
+    assert [type(result).__name__ for result in results] == [
+        "Prediction",
+        "Unreadable",
+        "Unreadable",
+        "Prediction",
+    ]
+    assert results[1].reason == "the transform fails with ZeroDivisionError: seven"
+    assert results[0].probabilities == results[3].probabilities
+
+
+@pytest.fixture
+def load_changed(finished, tmp_path):
+    """Load the run with its description changed by hand."""
+
+    def load_changed(**changes):
+        tensors = (finished.directory / "model.safetensors").read_bytes()
+        (tmp_path / "model.safetensors").write_bytes(tensors)
+        description = json.loads((finished.directory / "model.json").read_text())
+        (tmp_path / "model.json").write_text(json.dumps({**description, **changes}))
+        return tlf.load(tmp_path)
+
+    return load_changed
+
+
+def test_a_model_that_the_family_does_not_have_is_named(load_changed):
+    with pytest.raises(OutputError, match="the model `torchvision/resnet19`") as caught:
+        load_changed(backbone={"name": "torchvision/resnet19"})
+    assert caught.value.hint == "did you mean `resnet18`?"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"transforms": {"name": "standrad"}}, "`standrad` is no known transform"),
+        ({"device": {"name": "cpu", "options": {"threads": 0}}}, "device.options.threads"),
+    ],
+)
+def test_a_description_of_what_is_not_there_is_refused_as_such(load_changed, changes, words):
+    with pytest.raises(OutputError, match=r"`model\.json` in .* cannot be made here") as caught:
+        load_changed(**changes)
+    assert words in caught.value.message

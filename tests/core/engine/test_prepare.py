@@ -96,7 +96,7 @@ def test_a_strategy_that_raises_is_a_fault_of_its_plugin(plan, monkeypatch):
 
     target = "tlf_builtin.feature_extraction.strategy.FeatureExtraction"
     monkeypatch.setattr(target, Confused)
-    with pytest.raises(PluginError, match="fails to plan: KeyError: 'no such key'"):
+    with pytest.raises(PluginError, match="`steps` fails with KeyError: 'no such key'"):
         plan()
 
 
@@ -106,3 +106,45 @@ def test_the_plan_of_a_run_is_the_plan_that_was_shown(small_spec):
     assert json.loads((finished.directory / "plan.json").read_text()) == json.loads(
         json.dumps(shown)
     )
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size", "words"),
+    [
+        ("vit_b_16", 100, "Input shape indivisible by patch size!"),
+        ("alexnet", 32, "Output size is too small"),
+        ("maxvit_t", 100, "is not divisible by partition size 7"),
+    ],
+)
+def test_a_size_that_the_network_cannot_take_is_a_problem_of_the_size(plan, backbone, size, words):
+    with pytest.raises(SpecError) as caught:
+        plan(
+            backbone={"name": f"torchvision/{backbone}", "weights": "none"},
+            transforms={"name": "standard", "options": {"size": size}},
+        )
+    (problem,) = caught.value.problems
+    assert problem.path == "transforms.options.size"
+    assert f"`torchvision/{backbone}` cannot take images of `{size}` pixels: " in problem.message
+    assert words in problem.message
+    assert "\n" not in problem.message
+    assert problem.hint == "take 224, the size that its weights were trained with"
+
+
+def test_a_plan_says_where_the_librarys_own_weights_are_from(plan):
+    found = plan(backbone="torchvision/resnet18")
+    assert found.weights == "default"
+    source = found.backbone["default_weights"]
+    assert source["source"].endswith(f"-{source['digest']}.pth")
+    assert "default_weights" not in plan().backbone
+
+
+def test_a_plan_says_how_many_threads_decode(plan):
+    assert plan().training["workers"] >= 1
+    assert plan(training={"epochs": 1, "workers": 0}).training["workers"] == 0
+
+
+def test_weights_at_a_path_that_cannot_be_are_a_problem_of_the_spec(plan):
+    for weights in ("~nosuchuser/w.pth", "a\0b.pth", f"{'x' * 300}.pth"):
+        with pytest.raises(SpecError) as caught:
+            plan(backbone={"name": "torchvision/resnet18", "weights": weights})
+        assert caught.value.problems[0].path == "backbone.weights"

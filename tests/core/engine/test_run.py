@@ -62,7 +62,7 @@ def test_the_report_says_what_was_measured_on_what_and_what_it_cost(run):
     low, high = report["accuracy_interval"]
     assert low <= report["metrics"]["accuracy"] <= high
     timings = report["timings"]
-    parts = ("data_seconds", "probe_seconds", "train_seconds", "evaluate_seconds")
+    parts = [f"{kind}_seconds" for kind in ("prepare", "data", "probe", "train", "evaluate")]
     assert sum(timings[part] for part in parts) <= timings["total_seconds"]
     assert timings["total_seconds"] <= timings["process_seconds"]
 
@@ -158,7 +158,7 @@ def test_full_fine_tuning_moves_every_layer_and_the_head_most(run, tmp_path):
     assert still == []
     plan = json.loads((finished.directory / "plan.json").read_text())
     (step,) = plan["steps"]
-    assert step["rates"]["head:weight"] == 10 * step["rates"]["conv1.0:weight"]
+    assert step["rates"]["conv1.0:weight"] == pytest.approx(0.02 * step["rates"]["head:weight"])
 
 
 def test_from_scratch_ignores_the_weights(run, tmp_path):
@@ -225,6 +225,41 @@ def test_an_image_that_cannot_be_read_stops_the_run_before_anything_is_written(
     assert report["images"] == {"train": 23, "validation": 10}
 
 
+def test_images_that_are_left_out_are_not_in_the_plan(photographs, small_spec, tmp_path):
+    import shutil
+
+    shutil.copytree(photographs, tmp_path / "copy")
+    for index in range(9):
+        (tmp_path / "copy" / "train" / "red" / f"{index:02d}.png").write_bytes(b"no image")
+    options = {"train": str(tmp_path / "copy/train"), "validation": str(tmp_path / "copy/val")}
+    data = {"name": "image-folder", "options": options, "unreadable": "skip-and-report"}
+    finished = tlf.run({**small_spec, "data": data})
+    plan = json.loads((finished.directory / "plan.json").read_text())
+    assert plan["data"]["images"] == {"train": 15, "validation": 10}
+    assert plan["batches_per_epoch"] == 2
+    log = (finished.directory / "log.txt").read_text()
+    assert "warning: left out `train/red/00.png` of train" in log
+
+
+def test_running_out_of_memory_in_training_names_a_batch_size_to_try(run, monkeypatch):
+    def fail(trainer, epoch):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("tlf.engine.loop.Trainer.train_epoch", fail)
+    with pytest.raises(RunError, match="with a batch of 8 images") as caught:
+        run()
+    assert caught.value.hint == "try `--set training.batch_size=4`"
+
+
+def test_files_of_a_run_are_as_open_as_any_new_file(run, tmp_path):
+    (tmp_path / "new").touch()
+    finished = run(training={"epochs": 2}, checkpoint={"every_seconds": 1e-9})
+    wanted = (tmp_path / "new").stat().st_mode
+    files = [path for path in finished.directory.rglob("*") if path.is_file()]
+    assert {path.stat().st_mode for path in files} == {wanted}
+    assert not [path for path in files if path.name.startswith(".")]
+
+
 def test_a_loss_that_is_no_number_fails_the_run_with_its_place(run, small_spec):
     training = {"epochs": 2, "batch_size": 8, "learning_rate": 100.0, "clip_norm": None}
     training |= {"optimizer": {"name": "sgd"}, "warmup": 0.0}
@@ -282,7 +317,7 @@ def test_checkpoints_are_written_between_epochs_and_only_the_last_two_are_kept(r
     training = {"epochs": 5, "batch_size": 8}
     finished = run(training=training, checkpoint={"every_seconds": 1e-9})
     folder = finished.directory / "checkpoints"
-    assert [path.name for path in sorted(folder.iterdir())] == ["epoch-0003", "epoch-0004"]
+    assert [path.name for path in sorted(folder.iterdir())] == ["epoch-000003", "epoch-000004"]
 
 
 def test_bfloat16_trains_too_and_the_artifact_remembers_it(run):

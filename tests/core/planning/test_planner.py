@@ -84,9 +84,38 @@ def test_steps_follow_one_another_without_a_gap(outline):
             "step 1 gives `head` the rate `nan`",
         ),
         (["train"], "step 1 is a str, not a Train"),
+        ([Train(name="", trainable=(HEAD,), epochs=3)], "step 1 is called `''`"),
+        ([Train(name=3, trainable=(HEAD,), epochs=3)], "step 1 is called `3`"),
+        ([Train(name="s", trainable=None, epochs=3)], "step 1 trains `None`"),
+        ([Train(name="s", trainable=HEAD, epochs=3)], "step 1 trains `'head'`"),
+        ([Train(name="s", trainable=(3,), epochs=3)], "step 1 trains `(3,)`"),
+        ([Train(name="s", trainable=(HEAD,), epochs=1.5)], "step 1 takes `1.5` epochs"),
+        ([Train(name="s", trainable=(HEAD,), epochs=3, rates=None)], "step 1 has the rates `None`"),
+        (
+            [Train(name="s", trainable=(HEAD,), epochs=3, rates={HEAD: "slow"})],
+            "step 1 gives `head` the rate `slow`",
+        ),
+        (
+            [Train(name="s", trainable=("stem:norm", HEAD), epochs=3, rates={"stem:weight": 0.1})],
+            "step 1 gives a rate to `stem:weight`, which does not train in it",
+        ),
+        (
+            [Train(name="s", trainable=(HEAD,), epochs=3, rates={"top": 0.1})],
+            "step 1 gives a rate to `top`, which does not train in it",
+        ),
+        (
+            [Train(name="s", trainable=(HEAD,), epochs=e) for e in (1, 2)],
+            "step 2 is called `s`, as one before it is",
+        ),
     ],
 )
 def test_a_plan_that_breaks_a_rule_is_refused_with_a_sentence(outline, steps, sentence):
     assert any(sentence in problem for problem in check_steps(steps, outline, Budget(3)))
     with pytest.raises(ValueError, match="step"):
         plan_steps(steps, outline, Budget(3), 1.0)
+
+
+@pytest.mark.parametrize("rates", [{"stem": 0.1}, {"pool": 0.1}, {"stem:norm": 0.1}])
+def test_a_rate_may_name_what_trains_in_part_and_what_has_no_parameters(outline, rates):
+    step = Train(name="s", trainable=("stem:norm", HEAD), epochs=3, rates=rates)
+    assert list(check_steps([step], outline, Budget(3))) == []

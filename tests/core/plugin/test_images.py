@@ -1,6 +1,7 @@
 """Whatever PIL can hold becomes an RGB image that looks the way its owner sees it."""
 
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -185,3 +186,26 @@ def test_the_first_frame_of_an_animation_is_taken(form):
     opened = _reopened(frames[0], form, save_all=True, append_images=frames[1:], **options)
     opened.seek(2)
     assert _pixels(to_rgb(opened))[4, 4].tolist() == [255, 0, 0]
+
+
+def test_a_later_frame_that_is_damaged_does_not_matter():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    content = io.BytesIO()
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:])
+    # A second frame begins, and the file ends.
+    second = content.getvalue().index(b"!\xf9", content.getvalue().index(b"\x2c"))
+    damaged = content.getvalue()[:second] + b"!"
+    with pytest.raises(IndexError):
+        _ = Image.open(io.BytesIO(damaged)).is_animated
+    opened = Image.open(io.BytesIO(damaged))
+    opened.load()
+    assert _pixels(to_rgb(opened))[4, 4].tolist() == [255, 0, 0]
+
+
+def test_an_image_whose_first_frame_is_not_called_0_is_taken_as_it_opens():
+    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 1, 1, 8, 3)
+    # No palette, no resources, no layers; pixels that are not compressed.
+    image = Image.open(io.BytesIO(header + bytes(4 + 4 + 4) + bytes(2) + bytes([10, 20, 30])))
+    assert image.format == "PSD"
+    assert image.tell() == 1
+    assert _pixels(to_rgb(image)).tolist() == [[[10, 20, 30]]]

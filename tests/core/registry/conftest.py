@@ -7,7 +7,7 @@ from tlf.spec import load_raw
 STRATEGY = """
 import dataclasses
 from pydantic import Field, model_validator
-from tlf.plugin import Options
+from tlf.plugin import Options, Strategy
 
 
 class HalfOptions(Options):
@@ -23,7 +23,10 @@ class HalfOptions(Options):
         return self
 
 
-class Half:
+class Half(Strategy):
+    def steps(self, outline, budget):
+        return []
+
     def __init__(self, options, *more):
         if more == ("fail",):
             raise KeyError("fail")

@@ -57,6 +57,16 @@ def test_code_that_breaks_down_is_the_plugins_fault(acme):
         entry.create(entry.options({}), "fail")
 
 
+@pytest.mark.parametrize("code", ["class Half: ...", "def Half(options): ...", "Half = None"])
+def test_a_target_that_is_no_class_of_its_kind_is_not_created(
+    distribute, strategies, installed, code
+):
+    distribute("acme", f"{code}\n" + strategies("acme/half"))
+    entry = installed().get("strategy", "acme/half")
+    with pytest.raises(PluginError, match=r"`acme` \(tlf-acme 1.0\).*no subclass of.*\.Strategy"):
+        entry.create(entry.options({}))
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [
