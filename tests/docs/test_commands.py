@@ -94,7 +94,7 @@ def test_the_commands_of_a_page_do_what_it_says(name, place):
         assert max(map(len, done.stdout.splitlines())) <= 80 or "--json" in line
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
 def test_the_python_of_a_page_runs(name, place):
     page = (ROOT / name).read_text(encoding="utf-8")
     write_spec(page, place)

@@ -1,4 +1,4 @@
-"""The strategy `full-fine-tuning`: everything learns, the body more slowly than the head."""
+"""The strategy `full-fine-tuning`: every layer learns, the body more slowly than the head."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ def tlf_strategies() -> list[Declaration]:
     return [
         Declaration(
             name="full-fine-tuning",
-            summary="everything learns, the backbone at a fraction of the head's rate",
+            summary="every layer learns, the backbone at a fraction of the head's rate",
             target="tlf_builtin.full_fine_tuning.strategy:FullFineTuning",
             options="tlf_builtin.full_fine_tuning.strategy:FullFineTuningOptions",
-            examples=({}, {"body_rate": 1.0}),
+            examples=({}, {"body_rate": 1.0}, {"norms": "learn"}),
         )
     ]

@@ -1,8 +1,9 @@
-"""Full fine-tuning: one step, in which everything learns."""
+"""Full fine-tuning: one step, in which every layer learns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import Field
 
@@ -13,24 +14,35 @@ class FullFineTuningOptions(Options):
     """Options of `full-fine-tuning`."""
 
     body_rate: float = Field(
-        default=0.02,
+        default=0.03,
         gt=0.0,
         le=1.0,
         description="The backbone's learning rate as a fraction of `training.learning_rate`. Small, "
         "because a new head's first gradients are noise to features that are already good.",
     )
+    norms: Literal["frozen", "learn"] = Field(
+        default="frozen",
+        description="Whether the backbone's normalisations keep their pretrained statistics and "
+        "parameters, or learn. Batches of a few images are a poor estimate of either.",
+    )
 
 
 class FullFineTuning(Strategy[FullFineTuningOptions]):
-    """Train every group for the whole budget, the backbone at a fraction of the head's rate.
+    """Train every layer for the whole budget, the backbone at a fraction of the head's rate.
 
-    The two rates are the discriminative fine-tuning of Howard and Ruder, 2018
-    (https://arxiv.org/abs/1801.06146), with two levels.
+    Normalisations stay as they were pretrained unless the options say otherwise. The two rates are
+    the discriminative fine-tuning of Howard and Ruder, 2018 (https://arxiv.org/abs/1801.06146), with
+    two levels.
     """
 
     def steps(self, outline: Outline, budget: Budget) -> Sequence[Step]:
         """Return the one step."""
-        body = [stage.name for stage in outline.stages[:-1] if stage.groups]
+        body = [
+            group
+            for stage in outline.stages[:-1]
+            for group in stage.groups
+            if self.options.norms == "learn" or not group.endswith(":norm")
+        ]
         return (
             Train(
                 name="all",

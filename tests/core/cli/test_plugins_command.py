@@ -106,7 +106,7 @@ def test_show_gives_options_with_type_range_default_and_meaning(tlf):
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
     words = " ".join(out.split())
-    assert "body_rate number > 0, ≤ 1 0.02 The backbone's learning rate" in words
+    assert "body_rate number > 0, ≤ 1 0.03 The backbone's learning rate" in words
     assert '{"body_rate": 1.0}' in out
     assert re.search(
         r"plugin +full-fine-tuning, from tlf 0\.\S+, module tlf_builtin\.full_fine", out
@@ -133,10 +133,10 @@ def test_show_says_what_is_required_and_whether_it_is_there(tlf, install):
 
 def test_json_of_show_holds_the_schema_of_the_options(tlf):
     (shown,) = json.loads(tlf("plugins", "show", "full-fine-tuning", "--json")[1])
-    assert shown["options_schema"]["properties"]["body_rate"]["default"] == 0.02
+    assert shown["options_schema"]["properties"]["body_rate"]["default"] == 0.03
     assert shown["options_schema"]["additionalProperties"] is False
     assert shown["target"] == "tlf_builtin.full_fine_tuning.strategy:FullFineTuning"
-    assert shown["examples"] == [{}, {"body_rate": 1.0}]
+    assert shown["examples"] == [{}, {"body_rate": 1.0}, {"norms": "learn"}]
 
 
 @pytest.mark.parametrize("columns", ["40", "200"])

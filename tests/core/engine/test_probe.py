@@ -8,7 +8,7 @@ from tlf.errors import SpecError
 
 
 def test_a_batch_of_one_image_that_a_norm_cannot_take_is_a_problem_with_a_way_out(make_job):
-    job = make_job(strategy="full-fine-tuning", training={"epochs": 1, "batch_size": 1})
+    job = make_job(strategy="from-scratch", training={"epochs": 1, "batch_size": 1})
     with pytest.raises(SpecError) as caught:
         probe_step(job, build_network(job), largest_step(job))
     (problem,) = caught.value.problems

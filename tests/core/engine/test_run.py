@@ -145,20 +145,27 @@ def test_feature_extraction_leaves_every_byte_of_the_backbone_as_it_was(run, tmp
     assert all(after[f"backbone.{name}"].equal(state[name]) for name in names)
 
 
-def test_full_fine_tuning_moves_every_layer_and_the_head_most(run, tmp_path):
+@pytest.mark.parametrize("norms", ["frozen", "learn"])
+def test_full_fine_tuning_moves_every_layer_and_its_norms_if_they_are_to_learn(
+    run, tmp_path, norms
+):
     path, state = weights_file(tmp_path)
     backbone = {"name": "torchvision/shufflenet_v2_x0_5", "weights": str(path)}
-    finished = run(backbone=backbone, strategy="full-fine-tuning")
+    finished = run(
+        backbone=backbone, strategy={"name": "full-fine-tuning", "options": {"norms": norms}}
+    )
     after = load_file(finished.directory / "model.safetensors")
-    still = [
-        name
-        for name in state
-        if not name.startswith("fc.") and after[f"backbone.{name}"].equal(state[name])
-    ]
-    assert still == []
-    plan = json.loads((finished.directory / "plan.json").read_text())
-    (step,) = plan["steps"]
-    assert step["rates"]["conv1.0:weight"] == pytest.approx(0.02 * step["rates"]["head:weight"])
+    names = [name for name in state if not name.startswith("fc.")]
+    moved = {name for name in names if not after[f"backbone.{name}"].equal(state[name])}
+    layers = {name for name in names if state[name].ndim == 4}
+    assert len(layers) > 50
+    assert moved == (layers if norms == "frozen" else set(names))
+
+
+def test_full_fine_tuning_moves_the_backbone_more_slowly_than_the_head(run):
+    finished = run(strategy="full-fine-tuning")
+    (step,) = json.loads((finished.directory / "plan.json").read_text())["steps"]
+    assert step["rates"]["conv1.0:weight"] == pytest.approx(0.03 * step["rates"]["head:weight"])
 
 
 def test_from_scratch_ignores_the_weights(run, tmp_path):
