@@ -143,7 +143,7 @@ def compare(
     cells = [(name, checked.seed + number) for name in strategies for number in range(seeds)]
     output = resolve_path(raw.folder, checked.output, "output")
     with RunDirectory(output, f"{checked.name}-comparison", output_directory) as directory:
-        comparer.read(cells)
+        comparer.read(strategies, checked.seed)
         directory.write_text("spec.json", raw.text)
         folder = directory.publish()
         done = []
@@ -196,18 +196,19 @@ class _Comparer:
         self._images: Images | None = None
         self._job: Job | None = None
 
-    def read(self, cells: Sequence[tuple[str, int]]) -> None:
+    def read(self, strategies: Sequence[str], seed: int) -> None:
         """Plan every strategy, so that what is wrong is found before anything runs; read the images.
 
         Args:
-            cells: Strategy and seed of each run.
+            strategies: Names of the strategies, at least one.
+            seed: Of the first runs; a plan is the same for all seeds.
         """
         registry = load_registry()
-        for strategy, seed in cells:
+        for strategy in strategies:
             raw = self._raw_of(strategy, seed)
             self._job = prepare(check(raw, registry), raw.folder, registry)
         assert self._job is not None
-        self._images = read_images(self._job, self._listener(*cells[0]))
+        self._images = read_images(self._job, self._listener(strategies[0], seed))
 
     def run(self, strategy: str, seed: int, folder: Path) -> Cell:
         """Carry out one run.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar, get_args
 
 import torch
 
@@ -40,6 +40,15 @@ if TYPE_CHECKING:
     from tlf.spec import RunSpec
 
 PartT = TypeVar("PartT")
+
+#: What every device must set, each with its type; the contract kit looks at the same list.
+DEVICE_FIELDS: Mapping[str, type] = {
+    "torch_device": torch.device,
+    "precision": str,
+    "channels_last": bool,
+    "chunk_size": int,
+    "reason": str,
+}
 
 
 @dataclass(frozen=True)
@@ -315,14 +324,7 @@ def _wrong_device(device: object) -> Iterator[str]:
     if not isinstance(device, Device):
         yield f"`create` returns {_kind(device)}, no `Device`"
         return
-    types: dict[str, type] = {
-        "torch_device": torch.device,
-        "precision": str,
-        "channels_last": bool,
-        "chunk_size": int,
-        "reason": str,
-    }
-    for name, wanted in types.items():
+    for name, wanted in DEVICE_FIELDS.items():
         value = getattr(device, name, None)
         if not isinstance(value, wanted):
             yield f"the `{name}` of its device is {_kind(value)}, no `{wanted.__name__}`"
@@ -360,16 +362,12 @@ def _wrong_item(item: object) -> str | None:
     return None
 
 
-def _is_list(value: object) -> bool:
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def _are_texts(values: object) -> bool:
-    return (
-        isinstance(values, Sequence)
-        and not isinstance(values, str | bytes)
-        and all(isinstance(value, str) for value in values)
-    )
+    return _is_list(values) and all(isinstance(value, str) for value in values)
 
 
 def _are_three_above(values: object, least: float) -> bool:

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 #: Decoded images are kept in memory up to this much, so that a photograph is decoded once in a run.
 DECODED_BYTES = 2 * 2**30
 
+#: What is said of a run that is stopped before there is a run directory.
+STOPPED_EARLY = "stopped before training; nothing was written"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -162,7 +165,7 @@ def run_raw(
             with torch.random.fork_rng():
                 return running.carry_out(images)
     except KeyboardInterrupt as interrupt:
-        raise RunInterrupted("stopped before training; nothing was written") from interrupt
+        raise RunInterrupted(STOPPED_EARLY) from interrupt
 
 
 def import_parts(spec: RunSpec, registry: Registry) -> None:
@@ -447,7 +450,7 @@ class Running:
     def interrupted(self) -> RunInterrupted:
         """Say what a stopped run leaves behind."""
         if not self.directory.published:
-            return RunInterrupted("stopped before training; nothing was written")
+            return RunInterrupted(STOPPED_EARLY)
         self.log("stopped by the user")
         return RunInterrupted(
             f"stopped after {self.epochs_done} of {self.job.plan.epochs} epochs",

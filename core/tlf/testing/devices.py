@@ -52,16 +52,9 @@ def check_device_runs_a_network(entry: Entry, example: Mapping[str, Any]) -> Non
 
 
 def _check_values(device: Device) -> None:
-    import torch
+    from tlf.engine.parts import DEVICE_FIELDS
 
-    types = {
-        "torch_device": torch.device,
-        "precision": str,
-        "channels_last": bool,
-        "chunk_size": int,
-        "reason": str,
-    }
-    for name, wanted in types.items():
+    for name, wanted in DEVICE_FIELDS.items():
         require(hasattr(device, name), f"the device must set `{name}`")
         value = getattr(device, name)
         require(isinstance(value, wanted), f"`{name}` must be a `{wanted.__name__}`, not {value!r}")
