@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup test lint test-all bench docs stages format clean
+.PHONY: setup demo test lint test-all test-gpu bench docs stages format clean
 
 setup: .venv/installed
 
@@ -10,6 +10,10 @@ setup: .venv/installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
+
+# Why transfer learning? Four strategies, an embedded network, embedded images: about three minutes.
+demo: setup
+	$(BIN)/python examples/digits/demo.py
 
 # At most 10 minutes on 2 cores, the set-up included.
 test: setup lint
@@ -24,6 +28,10 @@ lint: setup
 # At most 75 minutes: every model of every family, fresh environments.
 test-all: setup lint
 	$(BIN)/pytest -m "not gpu"
+
+# On a machine with a GPU.
+test-gpu: setup
+	$(BIN)/pytest -m gpu
 
 bench: setup
 	$(BIN)/python -m tests.benchmarks

@@ -16,10 +16,16 @@ from tlf.spec import PartSpec, RunSpec
 
 HERE = Path(__file__).parent
 COMMANDS = (
+    ("init",),
     ("run",),
     ("plan",),
     ("compare",),
     ("predict",),
+    ("backbones",),
+    ("backbones", "list"),
+    ("backbones", "show"),
+    ("devices",),
+    ("devices", "list"),
     ("plugins",),
     ("plugins", "list"),
     ("plugins", "show"),

@@ -4,9 +4,13 @@ import json
 from statistics import fmean
 
 import pytest
+import torch
+from PIL import Image
 
 import tlf
+from tests.benchmarks import digits
 from tests.benchmarks.ants_bees import spec
+from tlf.engine.network import evaluate_batches
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +40,19 @@ def test_weights_of_the_twin_in_another_library_are_refused_with_names(ants_bees
     backbone = {"name": "torchvision/mobilenet_v2", "weights": str(other)}
     with pytest.raises(tlf.TlfError, match="tensors are missing: `features"):
         tlf.run({**ants_bees, "backbone": backbone})
+
+
+def test_the_suggestion_for_photographs_leaves_everything_at_its_default(real_data):
+    found = tlf.suggest(real_data / "hymenoptera")
+    assert found.spec["name"] == "hymenoptera"
+    assert found.spec.keys() == {"name", "data", "backbone", "strategy"}
+
+
+def test_the_suggestion_for_digits_is_small_and_never_mirrors(real_data):
+    found = tlf.suggest(real_data / "mnist_png")
+    assert found.spec["transforms"]["options"] == {"size": 64, "flip": 0}
+    seen = next(reason.why for reason in found.reasons if reason.about == "images")
+    assert seen == "headers of 2,000 of 7,010, evenly spread: 28×28 pixels, all grey"
 
 
 def test_one_channel_digits_become_what_the_network_expects(ants_bees, real_data):
@@ -68,3 +85,75 @@ def test_predictions_of_every_validation_image_are_those_of_the_run(ants_bees, r
     images = [real_data / "hymenoptera" / line["id"] for line in written]
     found = tlf.load(finished.directory).predict(images)
     assert [p.probabilities for p in found] == [line["probabilities"] for line in written]
+
+
+def in_full_precision(ants_bees, real_data, family, model, file, **training):
+    """The spec with everything said that the two libraries do not say alike."""
+    options = {"size": 224, "resize": 256, "interpolation": "bilinear"}
+    return {
+        **ants_bees,
+        "name": family,
+        "backbone": {"name": f"{family}/{model}", "weights": str(real_data / "weights" / file)},
+        "transforms": {"name": "standard", "options": options},
+        "training": {"epochs": 2, "views": "none", **training},
+        "device": {"name": "cpu", "options": {"precision": "float32"}},
+    }
+
+
+TWINS = (
+    ("torchvision", "mobilenet_v2", "torchvision_mobilenet_v2.safetensors"),
+    ("timm", "mobilenetv2_100", "timm_mobilenetv2_100.safetensors"),
+)
+
+
+@pytest.mark.slow
+def test_a_network_of_timm_ends_up_where_its_twin_of_torchvision_does(ants_bees, real_data):
+    """The same tensors under other names, in other code: logits within 1e-4 after training."""
+    logits, labels = [], []
+    for family, model, file in TWINS:
+        finished = tlf.run(in_full_precision(ants_bees, real_data, family, model, file))
+        lines = (finished.directory / "predictions.jsonl").read_text().splitlines()
+        written = [json.loads(line) for line in lines]
+        labels.append([line["predicted"] for line in written])
+        images = [real_data / "hymenoptera" / line["id"] for line in written]
+        logits.append(logits_of(tlf.load(finished.directory), images))
+    assert labels[0] == labels[1]
+    assert (logits[0] - logits[1]).abs().max() < 1e-4
+
+
+def logits_of(predictor, images):
+    """What the network of a run says before the softmax."""
+    transform, device = predictor._transform, predictor._device
+    loaded = [transform.load(Image.open(path)) for path in images]
+    chunks = [(transform.evaluate(torch.stack(loaded[i : i + 9])), 9) for i in range(0, 153, 9)]
+    return evaluate_batches(predictor._model, chunks, transform, device)
+
+
+@pytest.mark.slow
+def test_gradual_unfreezing_reaches_what_the_readme_says(ants_bees):
+    runs = [
+        tlf.run({**ants_bees, "strategy": "gradual-unfreezing", "seed": seed}) for seed in range(3)
+    ]
+    assert fmean(run.metrics["accuracy"] for run in runs) >= 0.94
+    names = ["head", "thaw-1", "thaw-2", "thaw-3"]
+    assert [step["name"] for step in runs[0].report["steps"]] == names
+
+
+@pytest.mark.slow
+def test_fine_tuning_is_far_better_than_fixed_features_on_digits(real_data, tmp_path):
+    """A long way from photographs: the classic article's experiment."""
+    spec = digits.spec(real_data, str(tmp_path))
+    fixed, tuned = (
+        tlf.run({**spec, "strategy": name}).metrics["accuracy"]
+        for name in ("feature-extraction", "full-fine-tuning")
+    )
+    assert tuned > fixed + 0.03
+    assert tuned > 0.9
+
+
+def test_the_classic_example_is_planned_without_its_weights(real_data, tmp_path):
+    spec = digits.spec(real_data, str(tmp_path))
+    plan = tlf.plan({**spec, "backbone": "torchvision/resnet50"})
+    assert plan.data["images"] == {"train": 1000, "validation": 1004}
+    assert (plan.transforms["size"], plan.transforms["mean"]) == (64, (0.5, 0.5, 0.5))
+    assert plan.backbone["default_weights"]["digest"] == "11ad3fa6"

@@ -15,36 +15,47 @@ from tlf.errors import TlfError
 
 if TYPE_CHECKING:
     from tlf.engine.compare import Comparison, compare
+    from tlf.engine.listener import Listener
+    from tlf.engine.metrics import accuracy_interval
     from tlf.engine.predictor import Prediction, Predictor, load
     from tlf.engine.run import Run, plan, run
+    from tlf.engine.suggest import Suggestion, suggest
     from tlf.planning import RunPlan
 
     __version__: str
 
 __all__ = [
     "Comparison",
+    "Listener",
     "Prediction",
     "Predictor",
     "Run",
     "RunPlan",
+    "Suggestion",
     "TlfError",
     "__version__",
+    "accuracy_interval",
     "compare",
     "load",
     "plan",
     "run",
+    "suggest",
 ]
 
 _HOMES = {
     "Comparison": "tlf.engine.compare",
+    "Listener": "tlf.engine.listener",
     "Prediction": "tlf.engine.predictor",
     "Predictor": "tlf.engine.predictor",
     "Run": "tlf.engine.run",
     "RunPlan": "tlf.planning",
+    "Suggestion": "tlf.engine.suggest",
+    "accuracy_interval": "tlf.engine.metrics",
     "compare": "tlf.engine.compare",
     "load": "tlf.engine.predictor",
     "plan": "tlf.engine.run",
     "run": "tlf.engine.run",
+    "suggest": "tlf.engine.suggest",
 }
 
 

@@ -86,6 +86,12 @@ class OutputError(TlfError):
     exit_code = 2
 
 
+class UsageError(TlfError):
+    """What a command, or a call, asks for does not exist or cannot be done."""
+
+    exit_code = 2
+
+
 class PluginError(TlfError):
     """A plugin that is needed is missing or broken."""
 

@@ -2,10 +2,12 @@
 
 import sys
 
-from tests.benchmarks import ants_bees, full_fine_tuning, start_up
+from tests.benchmarks import ants_bees, digits, end_to_end, full_fine_tuning, start_up
 
 BENCHMARKS = {
     "ants-bees": ants_bees.main,
+    "digits": digits.main,
+    "end-to-end": end_to_end.main,
     "full-fine-tuning": full_fine_tuning.main,
     "start-up": start_up.main,
 }

@@ -68,9 +68,13 @@ def write_spec(page, place):
     spec = next((block for block in blocks if "backbone" in block), None)
     if spec is None:
         spec = json.loads((ROOT / "examples/ants-bees/spec.json").read_text())
+    write_smaller(spec, place / "spec.json")
+
+
+def write_smaller(spec, path):
     for section, values in SMALLER.items():
         spec[section] = {**spec.get(section, {}), **values}
-    (place / "spec.json").write_text(json.dumps(spec))
+    path.write_text(json.dumps(spec))
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -83,6 +87,7 @@ def test_the_commands_of_a_page_do_what_it_says(name, place):
         words = shlex.split(line)
         if "--set" in words and "training.epochs=20" in words:
             words[words.index("training.epochs=20")] = "training.epochs=1"
+        words, target = (words[:-2], words[-1]) if ">" in words else (words, None)
         done = subprocess.run(
             [str(Path(sys.executable).with_name("tlf")), *words[1:]],
             capture_output=True,
@@ -91,6 +96,8 @@ def test_the_commands_of_a_page_do_what_it_says(name, place):
         )
         assert done.returncode == 0, f"{line}: {done.stderr}"
         assert done.stdout.strip()
+        if target is not None:
+            write_smaller(json.loads(done.stdout), place / target)
         assert max(map(len, done.stdout.splitlines())) <= 80 or "--json" in line
 
 

@@ -8,12 +8,20 @@ from tlf.testing import PluginContract, checks_of
 BUILT_IN = sorted(p.name for p in load_registry().plugins if p.distribution == "tlf")
 
 
+class TestAugment(PluginContract):
+    plugin = "augment"
+
+
 class TestAuto(PluginContract):
     plugin = "auto"
 
 
 class TestCpu(PluginContract):
     plugin = "cpu"
+
+
+class TestCuda(PluginContract):
+    plugin = "cuda"
 
 
 class TestFeatureExtraction(PluginContract):
@@ -32,12 +40,36 @@ class TestImageFolder(PluginContract):
     plugin = "image-folder"
 
 
+class TestMps(PluginContract):
+    plugin = "mps"
+
+
+class TestPlain(PluginContract):
+    plugin = "plain"
+
+
 class TestStandard(PluginContract):
     plugin = "standard"
 
 
 class TestTorchvision(PluginContract):
     plugin = "torchvision"
+
+
+class TestDigits(PluginContract):
+    plugin = "digits"
+
+
+class TestEmbedded(PluginContract):
+    plugin = "embedded"
+
+
+class TestGradualUnfreezing(PluginContract):
+    plugin = "gradual-unfreezing"
+
+
+class TestTimm(PluginContract):
+    plugin = "timm"
 
 
 def test_no_built_in_plugin_is_left_out():

@@ -2,18 +2,20 @@
 
 import resource
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from pydantic import ValidationError
 
 from tlf.plugin import Availability
-from tlf_builtin.auto import device as auto_device
 from tlf_builtin.auto.device import Auto
 from tlf_builtin.auto.options import AutoOptions
 from tlf_builtin.cpu import device as cpu_device
 from tlf_builtin.cpu.device import Cpu
 from tlf_builtin.cpu.options import CpuOptions
+from tlf_builtin.cuda.device import Cuda
+from tlf_builtin.mps.device import Mps
 
 
 @pytest.fixture
@@ -103,28 +105,60 @@ def test_unknown_options_are_refused(options):
         CpuOptions(**options)
 
 
-@pytest.mark.parametrize("precision", ["auto", "float32", "bfloat16"])
-def test_auto_takes_the_processor_and_says_why(precision):
+@pytest.fixture
+def gpus(monkeypatch):
+    """Take all GPUs out of this machine, and return a function that puts one in."""
+    have = {}
+    for backend in (Cuda, Mps):
+        monkeypatch.setattr(
+            backend,
+            "is_available",
+            lambda self: have.get(type(self), Availability(False, f"{type(self).__name__} is out")),
+        )
+        monkeypatch.setattr(backend, "create", lambda self: SimpleNamespace(reason="a GPU"))
+
+    def put_in(backend):
+        have[backend] = Availability(True, f"{backend.__name__} is in")
+
+    return put_in
+
+
+NO_GPU = "no cuda (Cuda is out), no mps (Mps is out)"
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+def test_auto_takes_the_processor_if_there_is_no_gpu_and_says_why(gpus, precision):
     backend = Auto(AutoOptions(precision=precision))
     device, cpu = backend.create(), Cpu(CpuOptions(precision=precision)).create()
-    assert backend.is_available().available
-    assert backend.is_available().reason.startswith("takes cpu: ")
-    assert device.reason == f"auto took cpu: {cpu.reason}"
+    threads = Cpu(CpuOptions()).is_available().reason
+    assert backend.is_available() == Availability(True, f"takes cpu: {threads}; {NO_GPU}")
+    assert device.reason == f"auto took cpu: {cpu.reason}; {NO_GPU}"
     assert (device.precision, device.chunk_size) == (cpu.precision, cpu.chunk_size)
 
 
-def test_auto_takes_the_first_that_is_there_and_says_what_is_not(monkeypatch):
-    class Absent(Cpu):
-        def is_available(self):
-            return Availability(False, "no driver")
-
-    choices = {"gpu": lambda options: Absent(CpuOptions()), **auto_device.CHOICES}
-    monkeypatch.setattr(auto_device, "CHOICES", choices)
+def test_auto_takes_cuda_before_mps_before_the_processor(gpus):
+    gpus(Mps)
     backend = Auto(AutoOptions())
-    assert backend.is_available().reason.endswith("; no gpu (no driver)")
-    assert backend.create().torch_device.type == "cpu"
-    monkeypatch.setattr(Absent, "is_available", lambda self: Availability(True, "there"))
-    assert backend.is_available().reason == "takes gpu: there"
+    assert backend.is_available().reason == "takes mps: Mps is in; no cuda (Cuda is out)"
+    assert backend.create().reason == "auto took mps: a GPU; no cuda (Cuda is out)"
+    gpus(Cuda)
+    assert backend.is_available().reason == "takes cuda: Cuda is in"
+    assert backend.create().reason == "auto took cuda: a GPU"
+
+
+def test_auto_passes_over_a_device_that_lacks_the_precision(gpus):
+    gpus(Mps)
+    device = Auto(AutoOptions(precision="bfloat16")).create()
+    assert device.precision == "bfloat16"
+    assert device.reason.endswith("; no cuda (Cuda is out), mps has no bfloat16")
+
+
+def test_auto_is_not_available_if_no_device_has_the_precision(gpus):
+    backend = Auto(AutoOptions(precision="float16"))
+    reason = f"{NO_GPU}, cpu has no float16"
+    assert backend.is_available() == Availability(False, reason)
+    with pytest.raises(RuntimeError, match="cpu has no float16"):
+        backend.create()
 
 
 def test_this_processors_features_are_asked_for():

@@ -1,8 +1,11 @@
-"""The contract's numbers, for every model of torchvision: `make test-all`."""
+"""The contract's numbers, for every model in the table of stages: `make test-all`."""
 
 from contextlib import nullcontext
+from functools import cache
+from pathlib import Path
 
 import pytest
+import torch
 
 from tlf.plugin import InputConfig
 from tlf.registry import load_registry
@@ -10,8 +13,13 @@ from tlf.testing import backbones, networks
 
 pytestmark = pytest.mark.slow
 
-FAMILY = load_registry().get("backbone-family", "torchvision")
-MODELS = FAMILY.create(FAMILY.options({})).models()
+SMALLEST = Path(__file__).parents[2] / "docs" / "timm_smallest.txt"
+ENTRIES = {name: load_registry().get("backbone-family", name) for name in ("timm", "torchvision")}
+FAMILIES = {name: entry.create(entry.options({})) for name, entry in ENTRIES.items()}
+MODELS = [
+    *(("torchvision", model) for model in FAMILIES["torchvision"].models()),
+    *(("timm", model) for model in SMALLEST.read_text(encoding="utf-8").split()),
+]
 CHECKS = (
     backbones.check_state_has_the_librarys_names,
     backbones.check_groups_are_a_partition,
@@ -21,20 +29,33 @@ CHECKS = (
 )
 
 
-def small(model):
+@cache
+def small(family, model):
     """The smallest images that keep a model what it is; the stages are found for each size anew."""
-    if model.startswith("maxvit"):
-        return 224  # its windows must divide every feature map
-    if model.startswith("inception"):
-        return 107  # it pads nothing
-    return 98 if model == "vit_h_14" else 96
+    usual = FAMILIES[family].input_config(model).size
+    if family == "torchvision":
+        if model.startswith("maxvit"):
+            return usual  # its windows must divide every feature map
+        if model.startswith("inception"):
+            return 107  # it pads nothing
+        return 98 if model == "vit_h_14" else 96
+    return next((size for size in (96, 128, 160, 224) if works(family, model, size)), usual)
+
+
+def works(family, model, size):
+    try:
+        with torch.device("meta"):
+            FAMILIES[family].build(model, size)
+    except (RuntimeError, AssertionError, ValueError):
+        return False
+    return True
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("model", MODELS)
-def test_a_model_keeps_the_contract(model, check, monkeypatch):
-    size = small(model)
+@pytest.mark.parametrize(("family", "model"), MODELS)
+def test_a_model_keeps_the_contract(family, model, check, monkeypatch):
+    size = small(family, model)
     monkeypatch.setattr(networks, "input_config_of", lambda *_: InputConfig(size, size))
     # Hundreds of millions of parameters are drawn anew for each check: all cores help.
     monkeypatch.setattr(networks, "_one_thread", nullcontext)
-    check(FAMILY, model, {})
+    check(ENTRIES[family], model, {})

@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from PIL import Image
@@ -272,6 +273,92 @@ def test_a_folder_that_was_moved_is_split_the_same(make, tmp_path):
     assert list(before) == ["train", "validation", "test"]
 
 
+# --- a few images of each class to train on -------------------------------------------------------
+
+
+def _few(start, shots, **options):
+    return _open(start, **{**SPLITS, **options}, shots=shots)
+
+
+def test_shots_are_so_many_images_of_each_class_in_their_order(make):
+    folder = make("train/a", number=20)
+    make("train/b", "val/a", "val/b", number=9)
+    every, few = _open(folder, **SPLITS), _few(folder, 4)
+    assert [item.label for item in few.splits["train"]] == [0] * 4 + [1] * 4
+    kept = _ids(few)["train"]
+    assert kept == [one for one in _ids(every)["train"] if one in kept]
+    assert kept != _ids(every)["train"][:4] + _ids(every)["train"][20:24]
+    assert _ids(few)["validation"] == _ids(every)["validation"]
+    assert few.notes == ("left out 21 images of train: `shots` takes 4 of each class",)
+
+
+def test_shots_leave_validation_and_test_of_one_folder_whole(make):
+    folder = make("photos/a", "photos/b", number=20)
+    options = {"folder": "photos", "test_fraction": 0.2}
+    every, few = _open(folder, **options), _open(folder, **options, shots=3)
+    assert len(few.splits["train"]) == 6
+    assert set(_ids(few)["train"]) < set(_ids(every)["train"])
+    assert _ids(few)["validation"] == _ids(every)["validation"]
+    assert _ids(few)["test"] == _ids(every)["test"]
+    assert few.notes == ("left out 18 images of train: `shots` takes 3 of each class",)
+
+
+@pytest.mark.parametrize("options", [SPLITS, {"folder": "train"}])
+def test_more_shots_contain_the_fewer_ones(make, options):
+    folder = make("train/a", "train/b", "val/a", "val/b", number=30)
+    for seed in range(3):
+        drawn = [
+            set(_ids(_open(folder, **options, shots=shots, shots_seed=seed))["train"])
+            for shots in (1, 2, 5, 10, 20)
+        ]
+        assert [len(ids) for ids in drawn] == [2, 4, 10, 20, 40]
+        assert all(fewer < more for fewer, more in pairwise(drawn))
+
+
+def test_another_seed_draws_other_shots(make):
+    folder = make("train/a", "train/b", "val/a", "val/b", number=30)
+    drawn = {tuple(_ids(_few(folder, 5, shots_seed=seed))["train"]) for seed in range(10)}
+    assert len(drawn) == 10
+
+
+def test_the_shots_have_nothing_to_do_with_the_split(make):
+    """With the split's own order, they would be the images that lie next to those held out."""
+    folder = make("photos/a", "photos/b", number=200)
+    options = {"folder": "photos", "shots": 10}
+    drawn = _ids(_open(folder, **options))["train"]
+    more_held_out = _ids(_open(folder, **options, validation_fraction=0.3))["train"]
+    # Of the 160 of a class that were to train on, 20 are now held out: an eighth of the shots.
+    assert len(set(drawn) & set(more_held_out)) >= 14
+
+
+def test_the_shots_do_not_depend_on_where_the_folders_are_and_what_they_are_called(make, tmp_path):
+    folder = make("data/train/a", "data/train/b", "data/val/a", "data/val/b", number=20)
+    before = _ids(_open(folder, train="data/train", validation="data/val", shots=5))["train"]
+    (tmp_path / "data/train").rename(tmp_path / "learn")
+    after = _ids(_open(folder, train="learn", validation="data/val", shots=5))["train"]
+    names = [[one.partition("/")[2] for one in ids] for ids in (before, after)]
+    assert names[0] == names[1]
+    assert before != after
+
+
+def test_as_many_shots_as_there_are_images_leave_nothing_out(make):
+    folder = make("train/a", "train/b", "val/a", "val/b", number=3)
+    few = _few(folder, 3)
+    assert _ids(few) == _ids(_open(folder, **SPLITS))
+    assert few.notes == ()
+
+
+def test_fewer_images_than_shots_are_an_error_that_names_the_smallest_class(make):
+    folder = make("train/a", "val/a", "val/b", "val/c", number=4)
+    make("train/b", number=1)
+    make("train/c", number=2)
+    error = _error(folder, **SPLITS, shots=3)
+    assert str(error) == "the class `b` has 1 image to train on, fewer than `shots` 3"
+    assert error.hint == "set `data.options.shots` to 1 or less, or add images of the class"
+    split = _error(folder, folder="val", shots=4)
+    assert "the class `a` has 3 images to train on, fewer than `shots` 4" in str(split)
+
+
 # --- what can be wrong --------------------------------------------------------------------------
 
 
@@ -287,6 +374,8 @@ def test_a_folder_that_was_moved_is_split_the_same(make, tmp_path):
         ({"folder": "a", "test": "b"}, "`test` and `folder` do not go together"),
         ({"folder": "a", "validation_fraction": 0.6, "test_fraction": 0.4}, "together they are 1"),
         ({"folder": "a", "validation_fraction": 0.0}, "greater than 0"),
+        ({"shots": 5}, "no images are named"),
+        ({"folder": "a", "shots": 0}, "greater than or equal to 1"),
         ({"folder": ""}, "at least 1 character"),
         ({"folders": "a"}, "Extra inputs are not permitted"),
     ],

@@ -14,7 +14,10 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from tlf.cli.backbones import backbones_app
 from tlf.cli.compare import compare_command
+from tlf.cli.devices import devices_app
+from tlf.cli.init import init_command
 from tlf.cli.output import make_printable, messages, silence, write_line
 from tlf.cli.plan import plan_command
 from tlf.cli.plugins import plugins_app
@@ -33,10 +36,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command("init")(init_command)
 app.command("run")(run_command)
 app.command("plan")(plan_command)
 app.command("compare")(compare_command)
 app.command("predict")(predict_command)
+app.add_typer(backbones_app, name="backbones")
+app.add_typer(devices_app, name="devices")
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(spec_app, name="spec")
 

@@ -11,12 +11,14 @@ from tlf.data.batches import (
     train_batches,
 )
 from tlf.data.decode import UnreadableImageError, decode, digest
-from tlf.data.inputs import to_input
+from tlf.data.headers import Header, read_headers
+from tlf.data.inputs import to_device, to_input
 from tlf.data.listing import list_images
 from tlf.data.loaded import Loaded, LoadedSplit, load_dataset
 from tlf.data.views import Views, load_views, view_of_epoch
 
 __all__ = [
+    "Header",
     "Loaded",
     "LoadedSplit",
     "Skipped",
@@ -32,6 +34,8 @@ __all__ = [
     "load_dataset",
     "load_views",
     "padded_chunks",
+    "read_headers",
+    "to_device",
     "to_input",
     "train_batches",
     "view_of_epoch",

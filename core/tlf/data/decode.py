@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -32,14 +34,37 @@ def decode(content: bytes | np.ndarray) -> Image.Image:
     Raises:
         UnreadableImageError: It is neither, or the file is damaged or absurdly large.
     """
+    image = open_image(content)
+    with _in_few_words():
+        image.load()
+    return image
+
+
+def open_image(content: bytes | np.ndarray) -> Image.Image:
+    """Return the image with its size and mode; of a file, nothing else is read yet.
+
+    Args:
+        content: An image file's bytes, or pixels as uint8 `(H, W)` or `(H, W, 3)`.
+
+    Raises:
+        UnreadableImageError: It is neither, or the start of the file is damaged, or the image is
+            absurdly large.
+    """
     if isinstance(content, np.ndarray):
         return _from_pixels(content)
     if not isinstance(content, (bytes, bytearray, memoryview)):
         raise UnreadableImageError(f"a {type(content).__name__}, neither bytes nor an array")
     if not content:
         raise UnreadableImageError("the file is empty")
-    try:
+    with _in_few_words():
         return _from_file(bytes(content))
+
+
+@contextmanager
+def _in_few_words() -> Iterator[None]:
+    """Make whatever PIL raises inside an `UnreadableImageError`."""
+    try:
+        yield
     except UnreadableImageError:
         raise
     except UnidentifiedImageError as error:
@@ -71,7 +96,6 @@ def _from_file(content: bytes) -> Image.Image:
     # PIL warns above its limit and fails at twice that; here the limit is the limit.
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise UnreadableImageError(_too_large(image))
-    image.load()
     return image
 
 

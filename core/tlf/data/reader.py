@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from PIL.Image import Image
 
@@ -20,6 +21,28 @@ from tlf.plugin import Item, Transform
 
 #: Digest of an item's content and the image, or why it cannot be read.
 Result = tuple[str, torch.Tensor] | str
+
+ReadT = TypeVar("ReadT")
+
+
+def read_item(item: Item, use: Callable[[bytes | np.ndarray], ReadT]) -> ReadT | str:
+    """Return what a function makes of an item's content, or why it cannot be read.
+
+    Args:
+        item: What to read.
+        use: May raise `UnreadableImageError`.
+    """
+    try:
+        return use(item.read())
+    except UnreadableImageError as error:
+        return error.reason
+    except OSError as error:
+        return reason_of(error)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - who knows what a data source raises
+        kind, reason = type(error).__name__, reason_of(error)
+        return f"the data source raises {kind}" + ("" if reason == kind else f": {reason}")
 
 
 class Reader:
@@ -46,18 +69,10 @@ class Reader:
             yield from results
 
     def _read(self, item: Item) -> Result:
-        try:
-            content = item.read()
-            image, identity = decode(content), digest(content)
-        except UnreadableImageError as error:
-            return error.reason
-        except OSError as error:
-            return reason_of(error)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - who knows what a data source raises
-            kind, reason = type(error).__name__, reason_of(error)
-            return f"the data source raises {kind}" + ("" if reason == kind else f": {reason}")
+        found = read_item(item, lambda content: (decode(content), digest(content)))
+        if isinstance(found, str):
+            return found
+        image, identity = found
         with self._lock:
             self.images_decoded += 1
         return identity, self._load(item, image)

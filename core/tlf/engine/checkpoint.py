@@ -5,8 +5,9 @@ A checkpoint is a folder, written beside its place and renamed:
     checkpoints/epoch-000003/
         model.safetensors      every tensor of the network, by name
         optimizer.safetensors  the optimizer's state, as `<parameter name>|<state name>`
-        generator.safetensors  the state of the random generator that dropout draws from
-        state.json             where the run was, and the sha256 of the files above
+        generator.safetensors  the states of the random generators that dropout draws from
+        state.json             where the run was, the state of the gradients' scaler if the precision
+                               is float16, and the sha256 of the files above
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tlf.engine.files import file_digest, read_json, read_tensors, write_json, write_tensors
+from tlf.engine.generators import generator_states, set_generator_states
 from tlf.errors import RunError
 
 if TYPE_CHECKING:
@@ -62,9 +64,14 @@ def save_checkpoint(
     beside.mkdir(parents=True)
     write_tensors(beside / "model.safetensors", model.state_dict())
     write_tensors(beside / "optimizer.safetensors", _flatten(optimizer.state_by_name()))
-    write_tensors(beside / "generator.safetensors", {"torch": torch.get_rng_state()})
+    write_tensors(beside / "generator.safetensors", generator_states(model.device))
     digests = {name: file_digest(beside / name) for name in _FILES}
-    state = {"format_version": FORMAT_VERSION, "position": asdict(position), "sha256": digests}
+    state = {
+        "format_version": FORMAT_VERSION,
+        "position": asdict(position),
+        "scaler": optimizer.scaler.state_dict(),
+        "sha256": digests,
+    }
     write_json(beside / "state.json", state)
     shutil.rmtree(target, ignore_errors=True)
     beside.rename(target)
@@ -74,7 +81,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, model: Model, optimizer: StepOptimizer) -> Position:
-    """Take over the state in a checkpoint, the global generator's too.
+    """Take over the state in a checkpoint, the global generators' too.
 
     Args:
         path: A checkpoint's folder.
@@ -82,18 +89,23 @@ def load_checkpoint(path: Path, model: Model, optimizer: StepOptimizer) -> Posit
         optimizer: Of the step that the checkpoint was made in.
 
     Raises:
-        RunError: The checkpoint is damaged or incomplete; nothing was taken over.
+        RunError: The checkpoint is damaged or incomplete, or was made in another precision; nothing
+            was taken over.
     """
     try:
         state = read_json(path / "state.json")
+        scaler = state["scaler"]
         damaged = [name for name in _FILES if file_digest(path / name) != state["sha256"][name]]
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"the checkpoint `{path}` cannot be read ({error})") from error
     if damaged:
         raise RunError(f"the checkpoint `{path}` is damaged: `{damaged[0]}` has changed")
+    if bool(scaler) != optimizer.scaler.is_enabled():
+        raise RunError(f"the checkpoint `{path}` was made in another precision")
     model.load_state_dict(read_tensors(path / "model.safetensors"))
     optimizer.load_state_by_name(_nest(read_tensors(path / "optimizer.safetensors")))
-    torch.set_rng_state(read_tensors(path / "generator.safetensors")["torch"])
+    optimizer.scaler.load_state_dict(scaler)
+    set_generator_states(read_tensors(path / "generator.safetensors"), model.device)
     return Position(**state["position"])
 
 

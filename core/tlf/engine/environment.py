@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from tlf.engine.prepare import Job
     from tlf.registry import Entry, Registry
 
-_LIBRARIES = ("tlf", "torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors")
+_LIBRARIES = (
+    "tlf",
+    "torch",
+    "torchvision",
+    "timm",
+    "numpy",
+    "pillow",
+    "scikit-learn",
+    "safetensors",
+)
 
 
 def describe_environment(job: Job, loaded: Loaded, registry: Registry) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tlf.data import LoadedSplit, to_input, train_batches
+from tlf.data import LoadedSplit, to_device, to_input, train_batches
 from tlf.engine.freeze import GradientArrival
 from tlf.errors import RunError
 from tlf.planning import rate_factor
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 #: What to do when numbers have become infinite, or none at all.
 NOT_FINITE_HINT = "lower `training.learning_rate`, or set `device.options.precision` to `float32`"
+
+#: If gradients overflow even at this share of their size, they are no numbers at all.
+SMALLEST_SCALE = 2.0**-10
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Trainer:
             total += loss * len(labels)
             images += len(labels)
             self.listener.batch_finished(epoch + 1, len(labels), loss)
+        self.device.synchronize()
         return TrainedEpoch(total / images, images, time.perf_counter() - started)
 
     def _train_batch(
@@ -110,13 +115,19 @@ class Trainer:
         inputs = to_input(views, self.transform.mean, self.transform.std, self.device)
         loss = training_loss(self.model, inputs, labels, self.spec, self.device)
         value = float(loss.detach())
-        if not torch.isfinite(loss.detach()):
+        if not math.isfinite(value):
             raise RunError(
                 f"the loss became `{value}` in step `{self.step.name}`, epoch {epoch + 1}, "
                 f"batch {batch + 1}",
                 hint=NOT_FINITE_HINT,
             )
-        torch.autograd.backward(loss)
+        if self.optimizer.scale < SMALLEST_SCALE:
+            raise RunError(
+                f"the gradients in step `{self.step.name}`, epoch {epoch + 1}, stay infinite in "
+                "float16, however small they are made",
+                hint=NOT_FINITE_HINT,
+            )
+        self.optimizer.backward(loss)
         self._arrival.look()
         done = epoch * self.plan.batches_per_epoch + batch
         # The middle of the batch: the first one is not lost to a rate of 0.
@@ -140,6 +151,6 @@ def training_loss(
     """
     return torch.nn.functional.cross_entropy(
         model.logits(inputs, device),
-        labels.to(device.torch_device),
+        to_device(labels, device),
         label_smoothing=spec.training.label_smoothing,
     )

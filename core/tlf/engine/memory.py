@@ -39,7 +39,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     Args:
         error: What was raised.
     """
-    # The CPU's allocator raises a plain RuntimeError.
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        "can't allocate memory" in str(error) or "not enough memory" in str(error)
+    # The allocators of the CPU, of Metal, and of pinned memory raise a plain RuntimeError.
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(
+        words in str(error)
+        for words in ("can't allocate memory", "not enough memory", "out of memory")
     )

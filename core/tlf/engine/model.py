@@ -66,6 +66,11 @@ class Model:
         self._tensors = dict(self._named_tensors())
 
     @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.head.linear.weight.device
+
+    @property
     def outline(self) -> Outline:
         """What a planner knows of this network."""
         return outline_of(self.backbone, self.head)

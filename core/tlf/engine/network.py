@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import torch
 
 from tlf.data import to_input
 from tlf.engine.model import LinearHead, Model
+from tlf.engine.parts import build_backbone
 from tlf.engine.weights import load_weights, read_weights
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
     from tlf.engine.prepare import Job
     from tlf.plugin import Device, Transform
+
+#: The size, in pixels, that devices speak of when they say how many images are a chunk.
+USUAL_SIZE = 224
+#: How many times as many small images make a chunk, at most.
+MOST_CHUNKS = 8
 
 
 def build_network(job: Job) -> Model:
@@ -29,14 +35,19 @@ def build_network(job: Job) -> Model:
         WeightsError: The weights are not here, or do not fit.
     """
     torch.manual_seed(job.spec.seed)
-    backbone = job.family.build(job.model, job.transform.size)
+    backbone = build_backbone(job.family, job.model, job.transform.size)
     path = weights_path(job)
     if path is not None:
+        family = job.family.part
+        with job.family.calling(f"`ignored_weights` of `{job.model}`"):
+            ignored = tuple(family.ignored_weights(job.model))
+
+        def convert(tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+            with job.family.calling(f"`convert_weights` of `{job.model}`"):
+                return family.convert_weights(job.model, backbone.module, tensors)
+
         load_weights(
-            backbone,
-            read_weights(path),
-            source=str(path),
-            ignored=job.family.ignored_weights(job.model),
+            backbone, read_weights(path), source=str(path), ignored=ignored, convert=convert
         )
     head = LinearHead(backbone.output_width, len(job.plan.classes), job.spec.head.options.dropout)
     head.reset(torch.Generator().manual_seed(job.spec.seed))
@@ -53,7 +64,23 @@ def weights_path(job: Job) -> Path | None:
     """
     if job.weights == "none":
         return None
-    return job.family.fetch(job.model) if job.weights == "default" else Path(job.weights)
+    if job.weights != "default":
+        return Path(job.weights)
+    with job.family.calling(f"`fetch` of `{job.model}`"):
+        return Path(job.family.part.fetch(job.model))
+
+
+def chunk_size_of(device: Device, image_size: int) -> int:
+    """Return how many images are evaluated at a time: about equally many pixels, whatever their size.
+
+    Images of 28 pixels in chunks made for 224 would cost more in calls than in arithmetic.
+
+    Args:
+        device: Says how many of 224 pixels.
+        image_size: Side of the square input image, in pixels.
+    """
+    share = (USUAL_SIZE / image_size) ** 2
+    return max(1, round(device.chunk_size * min(share, MOST_CHUNKS)))
 
 
 @torch.no_grad()

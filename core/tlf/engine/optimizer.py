@@ -1,4 +1,9 @@
-"""The optimizer of a step: it holds exactly what learns, and keeps what it knew of it."""
+"""The optimizer of a step: it holds exactly what learns, and keeps what it knew of it.
+
+In float16, small gradients would vanish: the loss is multiplied before the backward pass, and the
+gradients are divided before they are used. If one of them overflowed, the step is left out and the
+factor halved.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,11 @@ import torch
 if TYPE_CHECKING:
     from tlf.engine.model import Model
     from tlf.planning import PlannedStep
+    from tlf.plugin import Precision
     from tlf.spec.model import TrainingSpec
+
+#: Devices that torch has fused optimizers for.
+FUSED = ("cpu", "cuda", "mps")
 
 
 class StepOptimizer:
@@ -19,7 +28,14 @@ class StepOptimizer:
         model: The network.
         step: Says which groups learn, and at which peak rates.
         training: Kind of optimizer, decay, clipping.
-        previous: The optimizer of the step before. Parameters that go on learning keep its state.
+        precision: What forward and backward passes are computed in.
+        previous: The optimizer of the step before. Parameters that go on learning keep its state, and
+            the scaler goes on.
+
+    Attributes:
+        parameters: What learns, by name.
+        scaler: Scales the gradients; switched off unless the precision is float16.
+        torch_optimizer: The optimizer itself.
     """
 
     def __init__(
@@ -27,8 +43,18 @@ class StepOptimizer:
         model: Model,
         step: PlannedStep,
         training: TrainingSpec,
+        precision: Precision,
         previous: StepOptimizer | None = None,
     ) -> None:
+        device = model.device.type
+        self.scaler: torch.amp.GradScaler = (
+            torch.amp.GradScaler(device, enabled=precision == "float16")
+            if previous is None
+            else previous.scaler
+        )
+        # If the very first step is left out, torch's fused SGD keeps a momentum that nobody wrote, and
+        # uses it in the next one. An optimizer that is not fused is not called at all then.
+        self._fused = device in FUSED and not self.scaler.is_enabled()
         self.parameters = model.parameters_of(step.trainable)
         self.clip_norm = training.clip_norm
         self._peak_rates = [step.rates[group] for group in step.trainable]
@@ -41,6 +67,7 @@ class StepOptimizer:
                 for group in step.trainable
             ],
             training,
+            fused=self._fused,
         )
         if previous is not None:
             self._take_over(previous)
@@ -52,17 +79,34 @@ class StepOptimizer:
             if id(parameter) in known:
                 self.torch_optimizer.state[parameter] = known[id(parameter)]
 
+    @property
+    def scale(self) -> float:
+        """What the loss is multiplied by: 1 unless the precision is float16."""
+        return self.scaler.get_scale()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Compute the gradients of a loss, scaled.
+
+        Args:
+            loss: One number.
+        """
+        torch.autograd.backward(self.scaler.scale(loss))
+
     def step(self, factor: float) -> None:
         """Take one step along the gradients, then clear them.
+
+        In float16, a step whose gradients are not all finite is left out.
 
         Args:
             factor: What the schedule multiplies every peak rate by.
         """
         for group, peak in zip(self.torch_optimizer.param_groups, self._peak_rates, strict=True):
             group["lr"] = peak * factor
+        self.scaler.unscale_(self.torch_optimizer)
         if self.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.clip_norm)
-        self.torch_optimizer.step()
+        self.scaler.step(self.torch_optimizer)
+        self.scaler.update()
         # None and not zero: a zero gradient still moves a weight, by momentum and decay.
         self.torch_optimizer.zero_grad(set_to_none=True)
 
@@ -84,26 +128,39 @@ class StepOptimizer:
             if name in self.parameters:
                 parameter = self.parameters[name]
                 self.torch_optimizer.state[parameter] = {
-                    key: _laid_out_like(parameter, value) for key, value in values.items()
+                    key: state_beside(parameter, value, fused=self._fused)
+                    for key, value in values.items()
                 }
 
 
-def _laid_out_like(parameter: torch.Tensor, value: Any) -> Any:  # noqa: ANN401 - state of any kind
+def state_beside(parameter: torch.Tensor, value: Any, *, fused: bool) -> Any:  # noqa: ANN401
+    """Return a value of an optimizer's state of a parameter as the optimizer wants it.
+
+    Args:
+        parameter: Whose state it is.
+        value: As it comes from a file: on the CPU, in rows.
+        fused: Whether the optimizer is of one kernel, which counts its steps where the parameter is.
+    """
+    if not isinstance(value, torch.Tensor):
+        return value
     # A fused optimizer walks over the memory of a parameter and of its state side by side, so both
-    # must have one memory format; files hold every tensor in rows.
-    if isinstance(value, torch.Tensor) and value.shape == parameter.shape and value.ndim:
+    # must have one memory format.
+    if value.ndim and value.shape == parameter.shape:
         return torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
-    return value
+    return value.to(parameter.device) if fused else value
 
 
-def _create(groups: list[dict[str, Any]], training: TrainingSpec) -> torch.optim.Optimizer:
+def _create(
+    groups: list[dict[str, Any]], training: TrainingSpec, *, fused: bool
+) -> torch.optim.Optimizer:
     spec = training.optimizer
     # `foreach` groups many small tensors into few kernels; `fused` is one kernel a tensor and the
-    # quicker of the two on a CPU. Both compute the same update.
+    # quicker of the two on a CPU. Both compute the same update. None lets torch choose.
+    kernel = True if fused else None
     if spec.name == "adamw":
         betas = (spec.beta1, spec.beta2)
-        return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas, fused=True)
+        return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas, fused=kernel)
     nesterov = spec.momentum > 0
     return torch.optim.SGD(
-        groups, lr=training.learning_rate, momentum=spec.momentum, nesterov=nesterov, fused=True
+        groups, lr=training.learning_rate, momentum=spec.momentum, nesterov=nesterov, fused=kernel
     )

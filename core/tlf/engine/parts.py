@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar, get_args
 
@@ -48,6 +48,7 @@ DEVICE_FIELDS: Mapping[str, type] = {
     "channels_last": bool,
     "chunk_size": int,
     "reason": str,
+    "pin_memory": bool,
 }
 
 
@@ -158,20 +159,24 @@ def make_device(
         part: What the spec says.
         unavailable: Makes the error for a device that cannot be used here, of the reason.
     """
-    made: Made[DeviceBackend[Any]] = _make(registry, "device", part)
-    with made.calling("`is_available`"):
-        found = made.part.is_available()
-    made.require(
-        isinstance(found, Availability) and isinstance(found.available, bool),
-        f"`is_available` returns {_kind(found)}, no `Availability` that says yes or no",
-    )
+    made, found = _find_device(registry, part)
     if not found.available:
-        raise unavailable(str(found.reason))
+        raise unavailable(found.reason)
     with made.calling("`create`"):
         device = made.part.create()
     for what in _wrong_device(device):
         made.require(False, what)
     return device
+
+
+def availability_of(registry: Registry, part: PartSpec) -> Availability:
+    """Return whether a device can be used here, and why.
+
+    Args:
+        registry: The installed plugins.
+        part: Its name and options.
+    """
+    return _find_device(registry, part)[1]
 
 
 def pinned_device(registry: Registry, part: PartSpec, device: Device) -> PartSpec:
@@ -244,6 +249,23 @@ def default_weights_of(family: Made[BackboneFamily[Any]], model: str) -> Weights
     return info
 
 
+def local_weights_of(family: Made[BackboneFamily[Any]], model: str) -> Path | None:
+    """Return the file with the library's own weights of a model if it is here already.
+
+    Args:
+        family: The family.
+        model: One of its models.
+    """
+    what = f"`local_weights` of `{model}`"
+    with family.calling(what):
+        path = family.part.local_weights(model)
+        family.require(
+            path is None or (isinstance(path, Path) and path.is_file()),
+            f"{what} returns `{path!r}`, which is no `Path` of a file that is there",
+        )
+    return path
+
+
 def build_backbone(family: Made[BackboneFamily[Any]], model: str, image_size: int) -> Backbone:
     """Return a model as a backbone with random weights, on the default device.
 
@@ -305,6 +327,19 @@ def described_options(transform: Made[Transform[Any]]) -> dict[str, object]:
 def _make(registry: Registry, kind: str, part: PartSpec, *more: object) -> Made[Any]:
     entry = registry.get(kind, part.name)
     return Made(entry, entry.create(entry.options(part.options), *more))
+
+
+def _find_device(
+    registry: Registry, part: PartSpec
+) -> tuple[Made[DeviceBackend[Any]], Availability]:
+    made: Made[DeviceBackend[Any]] = _make(registry, "device", part)
+    with made.calling("`is_available`"):
+        found = made.part.is_available()
+    made.require(
+        isinstance(found, Availability) and isinstance(found.available, bool),
+        f"`is_available` returns {_kind(found)}, no `Availability` that says yes or no",
+    )
+    return made, replace(found, reason=str(found.reason))
 
 
 def _wrong_input(thing: object, sides: Sequence[str]) -> Iterator[str]:

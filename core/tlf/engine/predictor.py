@@ -14,7 +14,7 @@ from tlf.data import UnreadableImageError, decode
 from tlf.discovery import describe
 from tlf.engine.artifact import DESCRIPTION, Description, read_artifact
 from tlf.engine.model import LinearHead, Model
-from tlf.engine.network import evaluate_batches
+from tlf.engine.network import chunk_size_of, evaluate_batches
 from tlf.engine.parts import build_backbone, make_device, make_family, make_transform, models_of
 from tlf.errors import DataError, OutputError, PluginError, SpecError, did_you_mean
 from tlf.plugin import Device, Transform
@@ -71,6 +71,7 @@ class Predictor:
         self._model = model
         self._transform = transform
         self._device = device
+        self._chunk_size = chunk_size_of(device, transform.size)
 
     def predict(
         self,
@@ -121,7 +122,7 @@ class Predictor:
     def _results(
         self, images: Sequence[str | Path | bytes | Image | np.ndarray], top: int | None
     ) -> Iterator[Prediction | Unreadable]:
-        chunk = self._device.chunk_size
+        chunk = self._chunk_size
         for start in range(0, len(images), chunk):
             loaded = [
                 self._load(image, number)
@@ -156,7 +157,7 @@ class Predictor:
 
     def _probabilities(self, loaded: list[torch.Tensor]) -> torch.Tensor:
         valid = len(loaded)
-        padded = loaded + [loaded[-1]] * (self._device.chunk_size - valid)
+        padded = loaded + [loaded[-1]] * (self._chunk_size - valid)
         views = self._transform.evaluate(torch.stack(padded))
         logits = evaluate_batches(self._model, [(views, valid)], self._transform, self._device)
         return logits.double().softmax(dim=1)
@@ -243,7 +244,8 @@ def _build(registry: Registry, description: Description) -> Model:
             "not have",
             hint=did_you_mean(name, models),
         )
-    with torch.random.fork_rng():
+    # The weights are drawn on the CPU, and then read.
+    with torch.random.fork_rng(devices=[]):
         backbone = build_backbone(family, name, description.image_size)
         dropout = description.head.options.dropout
         head = LinearHead(backbone.output_width, len(description.classes), dropout)

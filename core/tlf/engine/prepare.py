@@ -15,6 +15,7 @@ import torch
 from tlf.data import batches_per_epoch
 from tlf.data.threads import core_count
 from tlf.engine.model import LinearHead, outline_of
+from tlf.engine.network import chunk_size_of
 from tlf.engine.parts import (
     Made,
     build_backbone,
@@ -59,7 +60,7 @@ class Job:
     Attributes:
         spec: The valid spec.
         plan: What will be done.
-        family: Builds the backbone.
+        family: Builds the backbone, with the entry that answers for it.
         model: The model's name within the family.
         input_config: What the model's weights were trained to see.
         weights: A weights file, `default` or `none`.
@@ -72,7 +73,7 @@ class Job:
 
     spec: RunSpec
     plan: RunPlan
-    family: BackboneFamily[Any]
+    family: Made[BackboneFamily[Any]]
     model: str
     input_config: InputConfig
     weights: str | Path
@@ -112,7 +113,7 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     return Job(
         spec=spec,
         plan=plan,
-        family=family.part,
+        family=family,
         model=model,
         input_config=config,
         weights=weights,
@@ -219,7 +220,9 @@ def _unavailable(name: str, reason: str) -> SpecError:
     problem = Problem(
         "device.name",
         f"`{name}` cannot be used here: {reason}",
-        "`auto` takes the best device that is there",
+        "take another precision (`device.options.precision`)"
+        if name == "auto"
+        else "`auto` takes the best device that is there",
     )
     return SpecError([problem])
 
@@ -277,26 +280,27 @@ def _resolve(
         steps=steps,
         batches_per_epoch=batches_per_epoch(splits["train"], spec.training.batch_size),
         training={**spec.training.model_dump(mode="json"), "workers": workers},
-        device=describe_device(spec.device.name, device),
+        device=describe_device(spec.device.name, device, transform.part.size),
         metrics_on="test" if "test" in splits else "validation",
         weights_from="last epoch",
         seed=spec.seed,
     )
 
 
-def describe_device(name: str, device: Device) -> dict[str, Any]:
+def describe_device(name: str, device: Device, image_size: int) -> dict[str, Any]:
     """Return what a device resolved to, as plain data.
 
     Args:
         name: What the spec calls it.
         device: The device.
+        image_size: Side of the square input image, in pixels.
     """
     return {
         "name": name,
         "torch_device": str(device.torch_device),
         "precision": device.precision,
         "channels_last": device.channels_last,
-        "chunk_size": device.chunk_size,
+        "chunk_size": chunk_size_of(device, image_size),
         "threads": torch.get_num_threads(),
         "reason": device.reason,
     }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tlf.engine.generators import forked_generators
 from tlf.engine.loop import training_loss
 from tlf.engine.memory import memory_explained
 from tlf.engine.model import Model
@@ -60,7 +61,7 @@ def probe_steps(job: Job) -> tuple[Measurement, ...]:
         RunError: A step does not fit into the memory.
         SpecError: A batch of one image is too little for the network.
     """
-    with torch.random.fork_rng():
+    with forked_generators(job.device.torch_device):
         model = build_network(job)
         return tuple(probe_step(job, model, step, batches=3) for step in job.plan.steps)
 
@@ -78,7 +79,7 @@ def probe_step(job: Job, model: Model, step: PlannedStep, *, batches: int = 1) -
         RunError: The step does not fit into the memory.
         SpecError: A batch of one image is too little for the network.
     """
-    with torch.random.fork_rng():
+    with forked_generators(job.device.torch_device):
         size = job.spec.training.batch_size
         device = job.plan.device["torch_device"]
         with memory_explained(f"step `{step.name}`", device=device, batch_size=size):
@@ -89,7 +90,7 @@ def probe_step(job: Job, model: Model, step: PlannedStep, *, batches: int = 1) -
 def _train_copy(job: Job, model: Model, step: PlannedStep, batches: int) -> float:
     copy = deepcopy(model)
     copy.thaw(step.trainable)
-    optimizer = StepOptimizer(copy, step, job.spec.training)
+    optimizer = StepOptimizer(copy, step, job.spec.training, job.device.precision)
     size = job.transform.size
     count = min(job.spec.training.batch_size, len(job.dataset.splits["train"]))
     images = torch.zeros(count, 3, size, size, device=job.device.torch_device)
@@ -105,7 +106,7 @@ def _train_copy(job: Job, model: Model, step: PlannedStep, batches: int) -> floa
             if count > 1:
                 raise
             raise _one_image(job, step, error) from error
-        torch.autograd.backward(loss)
+        optimizer.backward(loss)
         optimizer.step(rate_factor("constant", 0.0, 0.0))
         job.device.synchronize()
         seconds.append(time.perf_counter() - started)

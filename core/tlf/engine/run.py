@@ -18,11 +18,12 @@ from tlf.engine.directory import RunDirectory
 from tlf.engine.environment import describe_environment
 from tlf.engine.files import append_json_line
 from tlf.engine.freeze import check_frozen, frozen_digests
+from tlf.engine.generators import forked_generators
 from tlf.engine.listener import Listener, kept
 from tlf.engine.loop import NOT_FINITE_HINT, Trainer
 from tlf.engine.memory import memory_explained
 from tlf.engine.metrics import Evaluation, measure
-from tlf.engine.network import build_network, evaluate_batches
+from tlf.engine.network import build_network, chunk_size_of, evaluate_batches
 from tlf.engine.optimizer import StepOptimizer
 from tlf.engine.parts import parts_of
 from tlf.engine.predictions import prediction_lines
@@ -162,7 +163,7 @@ def run_raw(
         job = prepare(spec, raw.folder, registry)
         with RunDirectory(output, spec.name, output_directory) as directory:
             running = Running(job, raw, registry, directory, listener, started)
-            with torch.random.fork_rng():
+            with forked_generators(job.device.torch_device):
                 return running.carry_out(images)
     except KeyboardInterrupt as interrupt:
         raise RunInterrupted(STOPPED_EARLY) from interrupt
@@ -331,7 +332,8 @@ class Running:
         started = time.perf_counter()
         before = frozen_digests(self.model, step.frozen)
         self.model.thaw(step.trainable)
-        optimizer = StepOptimizer(self.model, step, self.job.spec.training, previous)
+        precision = self.job.device.precision
+        optimizer = StepOptimizer(self.model, step, self.job.spec.training, precision, previous)
         trainer = Trainer(
             model=self.model,
             optimizer=optimizer,
@@ -389,7 +391,8 @@ class Running:
     def evaluate(self, split_name: str) -> Evaluation:
         """Return what the network says about a split."""
         split = self.loaded.splits[split_name]
-        batches = evaluation_batches(split, self.job.transform, self.job.device.chunk_size)
+        chunk = chunk_size_of(self.job.device, self.job.transform.size)
+        batches = evaluation_batches(split, self.job.transform, chunk)
         with timed(self.progress.seconds, "evaluate"):
             logits = evaluate_batches(self.model, batches, self.job.transform, self.job.device)
         self.progress.images_through_backbone += len(split)

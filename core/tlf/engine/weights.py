@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,6 +126,7 @@ def load_weights(
     *,
     source: str,
     ignored: tuple[str, ...] = (),
+    convert: Callable[[Mapping[str, torch.Tensor]], Mapping[str, torch.Tensor]] | None = None,
 ) -> None:
     """Put weights into a backbone: each of its tensors, or none.
 
@@ -135,29 +136,30 @@ def load_weights(
             the classification layer, or the run's head, are passed over.
         source: What the user calls the weights, for messages.
         ignored: Prefixes of further tensors to pass over.
+        convert: Makes tensors that fit of those of an older file, or of another image size. Asked
+            only if they do not fit as they are.
 
     Raises:
         WeightsError: Tensors are missing, left over, or of another shape; all are named.
     """
     wanted = backbone.module.state_dict()
-    given = {
-        name: tensor
-        for name, tensor in _by_own_names(state, wanted).items()
-        if name not in backbone.classifier and not name.startswith(ignored)
-    }
-    # Counters of batches seen exist only since torch 0.4.1; older files lack them, and nothing that
-    # is computed here depends on them.
-    counters = {name for name in wanted if name.endswith("num_batches_tracked")}
-    missing = sorted(wanted.keys() - given.keys() - counters)
-    extra = sorted(given.keys() - wanted.keys())
-    misfits = [
-        f"`{name}` is {_shape(given[name])} in the file and {_shape(tensor)} in the network"
-        for name, tensor in wanted.items()
-        if name in given and given[name].shape != tensor.shape
-    ]
-    if missing or extra or misfits:
+
+    def chosen(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {
+            name: tensor
+            for name, tensor in tensors.items()
+            if name not in backbone.classifier and not name.startswith(ignored)
+        }
+
+    state = _by_own_names(state, wanted)
+    given = chosen(state)
+    misfits = _misfits(given, wanted)
+    if misfits and convert is not None:
+        given = chosen(convert(state))
+        misfits = _misfits(given, wanted)
+    if misfits:
         raise WeightsError(
-            "\n".join([f"`{source}` does not fit the network", *_lines(missing, extra, misfits)]),
+            "\n".join([f"`{source}` does not fit the network", *misfits]),
             hint="these are the weights of another network, or of another version of it",
         )
     backbone.module.load_state_dict(given, strict=False)
@@ -182,7 +184,18 @@ def _shape(tensor: torch.Tensor) -> str:
     return "×".join(map(str, tensor.shape)) or "a single number"
 
 
-def _lines(missing: list[str], extra: list[str], misfits: list[str]) -> list[str]:
+def _misfits(given: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> list[str]:
+    """Return a line for each way in which tensors do not fit a network."""
+    # Counters of batches seen exist only since torch 0.4.1; older files lack them, and nothing that
+    # is computed here depends on them.
+    counters = {name for name in wanted if name.endswith("num_batches_tracked")}
+    missing = sorted(wanted.keys() - given.keys() - counters)
+    extra = sorted(given.keys() - wanted.keys())
+    misfits = [
+        f"`{name}` is {_shape(given[name])} in the file and {_shape(tensor)} in the network"
+        for name, tensor in wanted.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
     lines = []
     if missing:
         lines.append(f"  {len(missing)} tensors are missing: {_some(missing)}")

@@ -110,10 +110,11 @@ class BackboneFamily(abc.ABC, Generic[OptionsT]):
         """
 
     @abc.abstractmethod
-    def classifier(self, network: torch.nn.Module) -> str:
+    def classifier(self, network: torch.nn.Module) -> str | None:
         """Return the path of the last classification layer in a network that `create` made.
 
         Everything before that layer is the backbone; hidden layers of the classifier belong to it.
+        None if the network has no such layer, and what it returns are features.
 
         Args:
             network: What `create` returned.
@@ -137,6 +138,16 @@ class BackboneFamily(abc.ABC, Generic[OptionsT]):
         """
         return None
 
+    def local_weights(self, model: str) -> Path | None:  # noqa: ARG002
+        """Return the file with the library's own weights if it is here already. No network.
+
+        None by default: not here, as far as can be told.
+
+        Args:
+            model: One of `models()`.
+        """
+        return None
+
     def fetch(self, model: str) -> Path:
         """Return the file with the library's own weights, downloaded if it is not here yet.
 
@@ -149,6 +160,24 @@ class BackboneFamily(abc.ABC, Generic[OptionsT]):
             WeightsError: The file is not here and cannot be downloaded.
         """
         raise NotImplementedError(f"{type(self).__name__} has no weights for {model}")
+
+    def convert_weights(
+        self,
+        model: str,  # noqa: ARG002
+        network: torch.nn.Module,  # noqa: ARG002
+        tensors: Mapping[str, torch.Tensor],
+    ) -> Mapping[str, torch.Tensor]:
+        """Return the tensors of a weights file under the names and in the shapes of the network.
+
+        For files that an older version of the library wrote, or position tables of another image
+        size. The tensors as they are by default.
+
+        Args:
+            model: One of `models()`.
+            network: What `create` returned, its last classification layer taken off.
+            tensors: By name, as the file has them.
+        """
+        return tensors
 
     def build(self, model: str, image_size: int) -> Backbone:
         """Return the model as a backbone with random weights, split into stages.
@@ -276,9 +305,12 @@ class Device(abc.ABC):
         torch_device: Where tensors go.
         precision: What matrix products and convolutions are computed in.
         channels_last: Whether `(N, C, H, W)` tensors are stored with the channels innermost.
-        chunk_size: How many items are evaluated at a time. Fixed, and short batches are padded, so
+        chunk_size: How many images of 224 pixels are evaluated at a time; of smaller ones up to
+            eight times as many, of larger ones fewer. Fixed, and short batches are padded, so
             that an item's result never depends on what it is evaluated with.
         reason: Why this device and precision, in a few words.
+        pin_memory: Whether inputs wait in pinned memory and travel while the processor goes on. For
+            devices that torch can pin memory for: CUDA's. False by default.
     """
 
     torch_device: torch.device
@@ -286,6 +318,7 @@ class Device(abc.ABC):
     channels_last: bool
     chunk_size: int
     reason: str
+    pin_memory: bool = False
 
     @abc.abstractmethod
     def autocast(self) -> torch.autocast:
@@ -362,6 +395,21 @@ class DataSource(abc.ABC, Generic[OptionsT]):
     def __init__(self, options: OptionsT, folder: Path) -> None:
         self.options = options
         self.folder = folder
+
+    @classmethod
+    def recognise(cls, folder: Path) -> Mapping[str, object] | None:  # noqa: ARG003
+        """Return options that read what is in a folder; None if it is nothing of this source's.
+
+        `tlf init` asks every data source. Paths in the options begin with `folder` as it is given.
+        None by default.
+
+        Args:
+            folder: A folder that is there.
+
+        Raises:
+            DataError: It is of this source's kind, but something is wrong with it.
+        """
+        return None
 
     @abc.abstractmethod
     def open(self) -> Dataset:

@@ -14,6 +14,12 @@ from tlf.spec.fields import fields_of, models_in, paths_of
 from tlf.spec.json_values import below, inside
 from tlf.spec.words import choices, either, expected, shown
 
+#: How the types of pydantic's errors end that say that a value is of another type altogether.
+_OTHER_TYPE = ("_type", "_parsing")
+
+#: The types of those that say that it is none of the words that there are.
+_OTHER_WORD = frozenset({"enum", "literal_error"})
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -90,7 +96,10 @@ def _of_one_branch(items: Sequence[_Found]) -> Iterable[tuple[_Found, ...]]:
     deep = [b for b in branches.values() if any(len(i.path) > len(i.union) for i in b)]
     if deep:
         return [(item,) for item in min(deep, key=len)]
-    return [tuple(items)]
+    # A value of the right type that is out of bounds is not told what else it might have been.
+    fitting = tuple(item for item in items if not item.error["type"].endswith(_OTHER_TYPE))
+    bounded = any(item.error["type"] not in _OTHER_WORD for item in fitting)
+    return [fitting if bounded else tuple(items)]
 
 
 def _problem(group: Sequence[_Found], model: type[BaseModel], prefix: str) -> Problem:

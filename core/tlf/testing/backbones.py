@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tlf.plugin import WeightsInfo
+from tlf.testing.network_use import network_use
 from tlf.testing.networks import (
     build_backbone,
     built,
@@ -55,6 +59,63 @@ def check_input_is_described(entry: Entry, model: str, example: Mapping[str, Any
             f"`{name}` must be three numbers on the scale of 0 to 1, not {values!r}"
             + (", and above 0" if name == "std" else ""),
         )
+
+
+def check_weights_are_found_without_the_network(
+    entry: Entry, model: str, example: Mapping[str, Any]
+) -> None:
+    """`weights` and `local_weights` agree, and `fetch` gives a file that is here already."""
+    family = family_of(entry, example)
+    with network_use() as used:
+        with must_work("`weights`"):
+            info = family.weights(model)
+        with must_work("`local_weights`"):
+            here = family.local_weights(model)
+        require(not used, f"`weights` and `local_weights` must not use the network: {used}")
+    _check_info(info)
+    if here is None:
+        return
+    require(info is not None, "`local_weights` returns a file, and `weights` says there is none")
+    require(
+        isinstance(here, Path) and here.is_file(),
+        f"`local_weights` must return the path of a file that is here, or None, not {here!r}",
+    )
+    with network_use() as used:
+        with must_work("`fetch` of weights that `local_weights` finds"):
+            path = family.fetch(model)
+        require(not used, f"`fetch` must not use the network for a file that is here: {used}")
+    require(
+        isinstance(path, Path) and path.is_file() and path.samefile(here),
+        f"`fetch` must return the file that `local_weights` finds, {str(here)!r}, not {path!r}",
+    )
+
+
+def _check_info(info: object) -> None:
+    if info is None:
+        return
+    require(
+        isinstance(info, WeightsInfo),
+        f"`weights` must return a `WeightsInfo` or None, not {info!r}",
+    )
+    source, digest, licence, size = (
+        getattr(info, name) for name in ("source", "digest", "licence", "size_bytes")
+    )
+    require(
+        isinstance(source, str) and source,
+        f"`source` of the weights must be a text, not {source!r}",
+    )
+    require(
+        digest is None or (isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{4,64}", digest)),
+        f"`digest` of the weights must be the start of a sha256, in hexadecimal, not {digest!r}",
+    )
+    require(
+        licence is None or (isinstance(licence, str) and licence),
+        f"`licence` of the weights must be a text or None, not {licence!r}",
+    )
+    require(
+        size is None or (type(size) is int and size > 0),
+        f"`size_bytes` of the weights must be a number of bytes or None, not {size!r}",
+    )
 
 
 def check_features_are_flat(entry: Entry, model: str, example: Mapping[str, Any]) -> None:
@@ -282,6 +343,7 @@ def check_state_makes_a_round_trip(entry: Entry, model: str, example: Mapping[st
 CHECKS = (
     check_model_is_listed,
     check_input_is_described,
+    check_weights_are_found_without_the_network,
     check_features_are_flat,
     check_state_has_the_librarys_names,
     check_features_are_the_librarys,

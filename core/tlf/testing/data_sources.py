@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import pickle
 import tempfile
@@ -21,6 +22,7 @@ from tlf.testing.promises import (
     is_list,
     must_work,
     require,
+    target_of,
 )
 
 if TYPE_CHECKING:
@@ -163,6 +165,28 @@ def _listed_backwards() -> Iterator[None]:
         yield
 
 
+def check_recognises_what_it_can_read(entry: Entry) -> None:
+    """`recognise` gives options that read the folder, or None; an empty folder is nobody's."""
+    target: Any = target_of(entry)
+    with tempfile.TemporaryDirectory() as name, must_work("`recognise` of an empty folder"):
+        found = target.recognise(Path(name))
+        require(found is None, f"`recognise` of an empty folder must return None, not {found!r}")
+    with _example(entry) as (folder, _):
+        with must_work("`recognise` of the example data set"):
+            found = target.recognise(folder)
+        if found is None:
+            return
+        require(
+            isinstance(found, Mapping),
+            f"`recognise` must return a mapping of options or None, not {found!r}",
+        )
+        with must_work("writing what `recognise` returns as JSON"):
+            options = json.loads(json.dumps(dict(found)))
+        # Somewhere else than in the folder: the paths must lead there by themselves.
+        with tempfile.TemporaryDirectory() as elsewhere:
+            _open(entry, Path(elsewhere), options)
+
+
 def check_items_can_be_read_anywhere(entry: Entry) -> None:
     """`read` gives an image file's bytes or uint8 pixels, and can be sent to another process."""
     with _opened(entry) as dataset:
@@ -202,5 +226,6 @@ CHECKS = (
     check_splits_are_disjoint,
     check_labels_name_classes,
     check_order_is_stable,
+    check_recognises_what_it_can_read,
     check_items_can_be_read_anywhere,
 )

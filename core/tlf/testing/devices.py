@@ -70,8 +70,10 @@ def _check_values(device: Device) -> None:
 def _run_a_layer(device: Device) -> None:
     import torch
 
+    from tlf.data import to_device
+
     numbers = torch.linspace(-3, 3, 60).reshape(4, 15)
-    there = numbers.to(device.torch_device)
+    there = to_device(numbers, device)
     require(there.cpu().equal(numbers), "a tensor did not come back from the device as it went")
     layer = torch.nn.Linear(15, 3).to(device.torch_device)
     with device.autocast():

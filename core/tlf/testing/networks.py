@@ -66,7 +66,7 @@ def built(
 
     family = family_of(entry, example)
     size = input_config_of(family, model).size
-    with torch.random.fork_rng(), _one_thread():
+    with torch.random.fork_rng(devices=[]), _one_thread():
         torch.manual_seed(0)
         backbone = build_backbone(family, model, size)
         _randomise(backbone.module)
@@ -102,10 +102,11 @@ def build_backbone(family: BackboneFamily[Any], model: str, size: int) -> Backbo
     with must_work("`classifier`"):
         path = family.classifier(network)
     require(
-        isinstance(path, str) and path in dict(network.named_modules()) and path,
+        path is None or (isinstance(path, str) and path in dict(network.named_modules()) and path),
         f"`classifier` must return the path of a layer in what `create` returned, not {path!r}",
     )
-    with must_work(f"splitting `{model}` into stages, without its last layer `{path}`,"):
+    last = "" if path is None else f" without its last layer `{path}`,"
+    with must_work(f"splitting `{model}` into stages,{last}"):
         backbone = family.build(model, size)
     require(isinstance(backbone, Backbone), f"`build` must return a `Backbone`, not {backbone!r}")
     return backbone
@@ -151,12 +152,12 @@ class Library:
 
     Args:
         network: The network.
-        classifier: Path of its last layer.
+        classifier: Path of its last layer, or None if it returns features.
     """
 
-    def __init__(self, network: torch.nn.Module, classifier: str) -> None:
+    def __init__(self, network: torch.nn.Module, classifier: str | None) -> None:
         self.network = network
-        self._layer = network.get_submodule(classifier)
+        self._layer = None if classifier is None else network.get_submodule(classifier)
 
     def eval(self) -> Library:
         """Switch the network to evaluation mode."""
@@ -168,11 +169,14 @@ class Library:
         self.network.train()
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what the network gives its last layer.
+        """Return what the network gives its last layer, or what it returns if it has none.
 
         Args:
             images: Float `(N, 3, S, S)`, normalised.
         """
+        if self._layer is None:
+            features: torch.Tensor = self.network(images)
+            return features
         seen: list[torch.Tensor] = []
         handle = self._layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         try:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from tlf.plugin import Availability, Device, DeviceBackend
+from pydantic import ValidationError
+
+from tlf.plugin import Availability, Device, DeviceBackend, Options
 from tlf_builtin.auto.options import AutoOptions
 from tlf_builtin.cpu.device import Cpu
 from tlf_builtin.cpu.options import CpuOptions
+from tlf_builtin.cuda.device import Cuda
+from tlf_builtin.cuda.options import CudaOptions
+from tlf_builtin.mps.device import Mps
+from tlf_builtin.mps.options import MpsOptions
 
-#: What to try, by name, in order. The last one is always there.
-CHOICES: dict[str, Callable[[AutoOptions], DeviceBackend[Any]]] = {
-    "cpu": lambda options: Cpu(CpuOptions(precision=options.precision)),
+#: What to try, by name, in order.
+CHOICES: dict[str, tuple[type[DeviceBackend[Any]], type[Options]]] = {
+    "cuda": (Cuda, CudaOptions),
+    "mps": (Mps, MpsOptions),
+    "cpu": (Cpu, CpuOptions),
 }
 
 
@@ -20,23 +27,39 @@ class Auto(DeviceBackend[AutoOptions]):
     """The best device that is there."""
 
     def is_available(self) -> Availability:
-        """Say what would be taken."""
-        name, _, why = self._choose()
-        return Availability(available=True, reason=f"takes {name}: {why}")
+        """Say what would be taken, and why nothing faster."""
+        taken, passed_over = self._choose()
+        if taken is None:
+            return Availability(available=False, reason=", ".join(passed_over))
+        name, _, why = taken
+        return Availability(available=True, reason=_sentence(f"takes {name}: {why}", passed_over))
 
     def create(self) -> Device:
         """Return that device."""
-        name, backend, _ = self._choose()
+        taken, passed_over = self._choose()
+        if taken is None:
+            raise RuntimeError(f"no device can be used: {', '.join(passed_over)}")
+        name, backend, _ = taken
         device = backend.create()
-        device.reason = f"auto took {name}: {device.reason}"
+        device.reason = _sentence(f"auto took {name}: {device.reason}", passed_over)
         return device
 
-    def _choose(self) -> tuple[str, DeviceBackend[Any], str]:
+    def _choose(self) -> tuple[tuple[str, DeviceBackend[Any], str] | None, list[str]]:
+        """Return name, backend and reason of what is taken, and why others were passed over."""
+        precision = self.options.precision
         passed_over: list[str] = []
-        for name, make in CHOICES.items():
-            backend = make(self.options)
-            found = backend.is_available()
+        for name, (backend, options) in CHOICES.items():
+            try:
+                made = backend(options.model_validate({"precision": precision}))
+            except ValidationError:
+                passed_over.append(f"{name} has no {precision}")
+                continue
+            found = made.is_available()
             if found.available:
-                return name, backend, "; ".join([found.reason, *passed_over])
+                return (name, made, found.reason), passed_over
             passed_over.append(f"no {name} ({found.reason})")
-        raise RuntimeError(f"no device is there: {'; '.join(passed_over)}")
+        return None, passed_over
+
+
+def _sentence(taken: str, passed_over: list[str]) -> str:
+    return "; ".join([taken, ", ".join(passed_over)]) if passed_over else taken

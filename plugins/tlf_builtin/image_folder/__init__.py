@@ -17,6 +17,7 @@ def tlf_data_sources() -> list[DataSourceDeclaration]:
             examples=(
                 {"train": "train", "validation": "val"},
                 {"folder": "photographs", "validation_fraction": 0.25},
+                {"train": "train", "validation": "val", "shots": 2},
             ),
             example_files="tlf_builtin.image_folder.example:write_example",
         )

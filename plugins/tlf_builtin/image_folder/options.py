@@ -42,6 +42,15 @@ class ImageFolderOptions(Options):
     split_seed: int = Field(
         default=0, ge=0, lt=2**31, description="Draws the split. Not the run's seed, on purpose."
     )
+    shots: int | None = Field(
+        default=None,
+        ge=1,
+        description="Images of each class to train on; the others of train are left out. null for "
+        "all.",
+    )
+    shots_seed: int = Field(
+        default=0, ge=0, lt=2**31, description="Draws which. More shots contain the fewer ones."
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> ImageFolderOptions:

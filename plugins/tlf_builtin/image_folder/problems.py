@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tlf.errors import DataError
+from tlf_builtin.image_folder.roles import by_role
 from tlf_builtin.image_folder.scan import Scan, scan
-
-_TRAIN = frozenset({"train", "training"})
-_VALIDATION = frozenset({"val", "valid", "validation", "dev"})
-_TEST = frozenset({"test", "testing"})
 
 
 def check_classes(found: Scan) -> None:
@@ -47,11 +44,7 @@ def check_no_splits(found: Scan) -> None:
     Raises:
         DataError: They are called `train` and `val`, or much like it.
     """
-    by_role = {
-        role: next((name for name in found.images if name.lower() in known), None)
-        for role, known in (("train", _TRAIN), ("validation", _VALIDATION), ("test", _TEST))
-    }
-    named = {role: name for role, name in by_role.items() if name is not None}
+    named = {role: names[0] for role, names in by_role(found.images).items()}
     if len(named) < len(found.images) or not {"train", "validation"} <= named.keys():
         return
     options = ", ".join(f'"{role}": "{found.folder / name}"' for role, name in named.items())
@@ -77,8 +70,8 @@ def check_same_classes(first: tuple[str, Scan], second: tuple[str, Scan]) -> Non
     extra = [name for name in theirs.images if name not in mine.images]
     if not missing and not extra:
         return
-    parts = [f"`{other}` has no {_listed(missing)}"] if missing else []
-    parts += [f"`{one}` has no {_listed(extra)}"] if extra else []
+    parts = [f"`{other}` has no {listed(missing)}"] if missing else []
+    parts += [f"`{one}` has no {listed(extra)}"] if extra else []
     raise DataError(
         f"the classes of `{one}` and `{other}` differ: {'; '.join(parts)}",
         hint="every split needs a folder for each class, with the same names",
@@ -138,10 +131,15 @@ def _elsewhere(found: Scan) -> str | None:
         except DataError:
             continue
         if len(classes) > 1:
-            return f"did you mean `{candidate}`, which holds {_listed(classes)}?"
+            return f"did you mean `{candidate}`, which holds {listed(classes)}?"
     return None
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Return names in words: the first five, and how many more there are.
+
+    Args:
+        names: Of folders.
+    """
     shown = ", ".join(f"`{name}`" for name in names[:5])
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

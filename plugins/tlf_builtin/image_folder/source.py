@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tlf.errors import DataError
@@ -14,7 +16,10 @@ from tlf_builtin.image_folder.problems import (
     check_no_splits,
     check_same_classes,
 )
+from tlf_builtin.image_folder.recognise import recognise
+from tlf_builtin.image_folder.roles import is_role
 from tlf_builtin.image_folder.scan import Scan, check_folder, scan
+from tlf_builtin.image_folder.shots import keep_shots
 from tlf_builtin.image_folder.split import split_class
 
 
@@ -26,15 +31,41 @@ class ImageFolder(DataSource[ImageFolderOptions]):
         folder: What relative paths start from.
     """
 
+    @classmethod
+    def recognise(cls, folder: Path) -> Mapping[str, object] | None:
+        """Return options for a folder of classes or of splits, or for the only folder inside.
+
+        Raises:
+            DataError: There are images, but not in folders for each class.
+        """
+        return recognise(folder)
+
     def open(self) -> Dataset:
         """List the images.
 
         Raises:
-            DataError: The folders are not there, or do not hold classes of images.
+            DataError: The folders are not there, or do not hold classes of enough images.
         """
         if self.options.folder is None:
-            return self._open_splits()
-        return self._open_folder(self._path("folder", self.options.folder))
+            dataset = self._open_splits()
+        else:
+            dataset = self._open_folder(self._path("folder", self.options.folder))
+        dataset = replace(dataset, notes=(*dataset.notes, *self._notes_on_splits()))
+        shots = self.options.shots
+        if shots is None:
+            return dataset
+        return keep_shots(dataset, shots=shots, seed=self.options.shots_seed)
+
+    def _notes_on_splits(self) -> tuple[str, ...]:
+        """Return a note if the folders' names say that a split is missing."""
+        options = self.options
+        if options.folder is not None and is_role(Path(options.folder).name, "train"):
+            share = f"{options.validation_fraction:.0%} of each class"
+            return (f"of `{_printable(options.folder)}`, {share} is held out to validate on",)
+        if options.test is None and is_role(Path(options.validation or "").name, "test"):
+            name = _printable(options.validation or "")
+            return (f"`{name}` is what is reported: it is evaluated after every epoch",)
+        return ()
 
     def _path(self, option: str, written: str) -> Path:
         path = resolve_path(self.folder, written, f"data.options.{option}")

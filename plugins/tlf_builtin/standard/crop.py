@@ -1,32 +1,45 @@
-"""Where a random crop lies: draws a box from one item's generator."""
+"""Where a random box lies: draws the crop of a view from one item's generator."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 
-#: How often a crop is drawn until one fits into the image.
+#: How often a box is drawn until one fits into the image.
 TRIES = 10
+
+#: How many numbers that takes: the share of the area, the shape and the place of each.
+NUMBERS = 4 * TRIES
 
 
 @dataclass(frozen=True)
-class Crop:
-    """A part of an image, in pixels, and whether it is mirrored.
+class Box:
+    """A part of an image, in pixels.
 
     Attributes:
         top: First row.
         left: First column.
         height: Number of rows.
         width: Number of columns.
-        mirrored: Whether left and right are exchanged.
     """
 
     top: int
     left: int
     height: int
     width: int
+
+
+@dataclass(frozen=True)
+class Crop(Box):
+    """A part of an image, in pixels, and whether it is mirrored.
+
+    Attributes:
+        mirrored: Whether left and right are exchanged.
+    """
+
     mirrored: bool
 
 
@@ -51,17 +64,49 @@ def draw_crop(
         ratio: Range of width by height.
         flip: Probability of mirroring.
     """
-    mirror, *draws = torch.rand(1 + 4 * TRIES, generator=generator, dtype=torch.float64).tolist()
+    mirror, *numbers = draw_numbers(generator, 1 + NUMBERS)
     mirrored = mirror < flip
-    for start in range(0, len(draws), 4):
-        share, aspect, down, right = draws[start : start + 4]
+    for box in boxes(numbers, height, width, scale=scale, ratio=ratio):
+        if 0 < box.height <= height and 0 < box.width <= width:
+            return Crop(box.top, box.left, box.height, box.width, mirrored)
+    return _centre(height, width, ratio, mirrored=mirrored)
+
+
+def draw_numbers(generator: torch.Generator, count: int) -> list[float]:
+    """Draw numbers in [0, 1).
+
+    Args:
+        generator: Of the item.
+        count: How many.
+    """
+    drawn: list[float] = torch.rand(count, generator=generator, dtype=torch.float64).tolist()
+    return drawn
+
+
+def boxes(
+    numbers: Sequence[float],
+    height: int,
+    width: int,
+    *,
+    scale: tuple[float, float],
+    ratio: tuple[float, float],
+) -> Iterator[Box]:
+    """Yield a box for every four numbers, whether it fits into the image or not.
+
+    Args:
+        numbers: In [0, 1).
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+        scale: Range of the share of the area, uniform in it.
+        ratio: Range of width by height, log-uniform in it.
+    """
+    for start in range(0, len(numbers), 4):
+        share, aspect, down, right = numbers[start : start + 4]
         area = height * width * (scale[0] + share * (scale[1] - scale[0]))
         shape = math.exp(math.log(ratio[0]) + aspect * math.log(ratio[1] / ratio[0]))
         rows, columns = round(math.sqrt(area / shape)), round(math.sqrt(area * shape))
-        if 0 < rows <= height and 0 < columns <= width:
-            top, left = int(down * (height - rows + 1)), int(right * (width - columns + 1))
-            return Crop(top, left, rows, columns, mirrored)
-    return _centre(height, width, ratio, mirrored=mirrored)
+        top, left = int(down * (height - rows + 1)), int(right * (width - columns + 1))
+        yield Box(top, left, rows, columns)
 
 
 def _centre(height: int, width: int, ratio: tuple[float, float], *, mirrored: bool) -> Crop:

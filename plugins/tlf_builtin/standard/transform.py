@@ -1,29 +1,22 @@
-"""The transform `standard`: the usual resizing and cropping, for evaluation and for training."""
+"""The transform `standard`: `plain` for evaluation, random crops and flips for training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TypeVar
 
-import numpy as np
 import torch
-from PIL import Image
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F  # noqa: N812 - what torchvision calls it
 
-from tlf.plugin import InputConfig, Transform, to_rgb
+from tlf_builtin.plain.transform import Plain
 from tlf_builtin.standard.crop import draw_crop
 from tlf_builtin.standard.options import StandardOptions
 
-_PIL_FILTERS = {
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
-
-#: The longest image, by its shorter side, that is resized whole.
-_LONGEST = 16
+StandardOptionsT = TypeVar("StandardOptionsT", bound=StandardOptions)
 
 
-class Standard(Transform[StandardOptions]):
+class Standard(Plain[StandardOptionsT]):
     """Resizes the shorter side and crops the centre; in training, crops and mirrors at random.
 
     What is stored is the centre square, `resize` pixels a side.
@@ -33,51 +26,20 @@ class Standard(Transform[StandardOptions]):
         config: What the backbone's weights were trained to see.
     """
 
-    def __init__(self, options: StandardOptions, config: InputConfig) -> None:
-        resolved = options.resolve(config)
-        super().__init__(options, resolved)
-        self.resize = resolved.resize
-        self.interpolation = resolved.interpolation
-
-    def describe(self) -> Mapping[str, object]:
-        """Return every option with its value here: the backbone's where none is given."""
-        resolved = {
-            "size": self.size,
-            "resize": self.resize,
-            "interpolation": self.interpolation,
-            "mean": list(self.mean),
-            "std": list(self.std),
-        }
-        return self.options.model_dump(mode="json") | resolved
-
-    def load(self, image: Image.Image) -> torch.Tensor:
-        """Return the centre square of the resized image, uint8 `(3, resize, resize)`."""
-        rgb = _without_far_ends(to_rgb(image))
-        side, short = self.resize, min(rgb.size)
-        width, height = (side if edge == short else side * edge // short for edge in rgb.size)
-        if (width, height) != rgb.size:
-            rgb = rgb.resize((width, height), _PIL_FILTERS[self.interpolation])
-        # Such that `evaluate` ends up on the very pixels that one crop from here would take: two
-        # crops that each round a half pixel could come out beside them.
-        inner = _centred(side, self.size)
-        left, top = (_centred(edge, self.size) - inner for edge in (width, height))
-        pixels = np.asarray(rgb.crop((left, top, left + side, top + side)))
-        # Copied by numpy: torch would bring threads of its own into every thread that decodes.
-        return torch.from_numpy(np.array(pixels.transpose(2, 0, 1), order="C"))
-
-    def evaluate(self, batch: torch.Tensor) -> torch.Tensor:
-        """Return the centre of each image, uint8 `(N, 3, size, size)`."""
-        top, left = (_centred(edge, self.size) for edge in batch.shape[-2:])
-        return batch[..., top : top + self.size, left : left + self.size].contiguous()
-
     def augment(self, batch: torch.Tensor, generators: Sequence[torch.Generator]) -> torch.Tensor:
-        """Return a random crop of each image, resized and perhaps mirrored, uint8."""
+        """Return a random view of each image, uint8 `(N, 3, size, size)`."""
         views = batch.new_empty(len(batch), 3, self.size, self.size)
         for row, (image, generator) in enumerate(zip(batch, generators, strict=True)):
-            views[row] = self._random_view(image, generator)
+            views[row] = self.random_view(image, generator)
         return views
 
-    def _random_view(self, image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def random_view(self, image: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return a random crop of an image, resized and perhaps mirrored, uint8.
+
+        Args:
+            image: What `load` returned, uint8 `(3, H, W)`. The view may share its memory.
+            generator: Of the item.
+        """
         options = self.options
         crop = draw_crop(
             generator,
@@ -97,18 +59,3 @@ class Standard(Transform[StandardOptions]):
             antialias=True,
         )
         return view.flip(-1) if crop.mirrored else view
-
-
-def _centred(edge: int, side: int) -> int:
-    # Python's rounding to even: what torchvision's CenterCrop does.
-    return round((edge - side) / 2)
-
-
-def _without_far_ends(image: Image.Image) -> Image.Image:
-    """Return the middle of a long strip: resized whole, it could fill the memory."""
-    longest = _LONGEST * min(image.size)
-    width, height = (min(edge, longest) for edge in image.size)
-    if (width, height) == image.size:
-        return image
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))

@@ -86,13 +86,18 @@ class Torchvision(BackboneFamily[Options]):
             size_bytes=None if size is None else round(size * 2**20),
         )
 
+    def local_weights(self, model: str) -> Path | None:
+        """Return the file in torch's own cache if it is there."""
+        path = _cached(self.weights(model))
+        return path if path.is_file() else None
+
     def fetch(self, model: str) -> Path:
         """Return the file in torch's own cache, downloaded and checked if it is not there yet."""
         info = self.weights(model)
-        folder = Path(torch.hub.get_dir()) / "checkpoints"
-        path = folder / Path(info.source).name
+        path = _cached(info)
         if path.is_file():
             return path
+        folder = path.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # Only the file: torchvision's own loader would unpickle it without restriction.
@@ -105,6 +110,10 @@ class Torchvision(BackboneFamily[Options]):
                 f"`{folder}`; `none` takes random weights",
             ) from error
         return path
+
+
+def _cached(info: WeightsInfo) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(info.source).name
 
 
 def _default_weights(model: str) -> Weights:

@@ -89,6 +89,7 @@ def start_tlf():
 def install(tmp_path, monkeypatch):
     """Install a plugin's module, with an entry point, where this process and its children look."""
     site = tmp_path / "site"
+    written = []
 
     def write(name, source, group="tlf.v1"):
         about = site / f"tlf_{name}-1.2.3.dist-info"
@@ -100,9 +101,13 @@ def install(tmp_path, monkeypatch):
         (site / f"tlf_{name}.py").write_text(source)
         monkeypatch.syspath_prepend(str(site))
         monkeypatch.setenv("PYTHONPATH", str(site))
+        written.append(f"tlf_{name}")
         load_registry.cache_clear()
 
     yield write
+    # Another test's plugin may have the same name.
+    for module in written:
+        sys.modules.pop(module, None)
     load_registry.cache_clear()
 
 

@@ -1,14 +1,19 @@
 """A small real network with a head, built through the registry as a run builds it."""
 
 import copy
+import dataclasses
+import functools
 
 import pytest
 import torch
 
+import tlf
 from tlf.engine.network import build_network
 from tlf.engine.prepare import prepare
+from tlf.plugin import Device
 from tlf.registry import check, load_registry
 from tlf.spec import load_raw
+from tlf_builtin.cpu.device import Cpu
 
 
 @pytest.fixture
@@ -32,3 +37,56 @@ def job(make_job):
 def model(job):
     with torch.random.fork_rng():
         return build_network(job)
+
+
+class HalfDevice(Device):
+    """The processor in float16."""
+
+    def __init__(self):
+        self.torch_device = torch.device("cpu")
+        self.precision = "float16"
+        self.channels_last = True
+        self.chunk_size = 4
+        self.reason = "for a test"
+
+    def autocast(self):
+        return torch.autocast("cpu", dtype=torch.float16)
+
+    def synchronize(self):
+        pass
+
+    def peak_memory_bytes(self):
+        return 1
+
+
+@pytest.fixture
+def half_job(job):
+    """A run of everything in float16."""
+    return dataclasses.replace(job, device=HalfDevice())
+
+
+@pytest.fixture
+def run_in_half(small_spec, monkeypatch):
+    """Carry out the small spec in float16, changed as a test needs it."""
+
+    class HalfCpu(Cpu):
+        def create(self):
+            return HalfDevice()
+
+    monkeypatch.setattr("tlf_builtin.cpu.device.Cpu", HalfCpu)
+
+    def run_in_half(**changes):
+        return tlf.run({**copy.deepcopy(small_spec), "strategy": "full-fine-tuning", **changes})
+
+    return run_in_half
+
+
+@pytest.fixture
+def scale_from(monkeypatch):
+    """Return a function that makes every new scaler start at some scale."""
+
+    def scale_from(scale):
+        scaler = functools.partial(torch.amp.GradScaler, init_scale=float(scale))
+        monkeypatch.setattr(torch.amp, "GradScaler", scaler)
+
+    return scale_from

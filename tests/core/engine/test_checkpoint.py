@@ -14,10 +14,12 @@ from tlf.errors import RunError
 
 @pytest.fixture
 def trained(job, model):
-    """A network and its optimizer after two batches."""
-    (step,) = job.plan.steps
-    model.thaw(step.trainable)
-    optimizer = StepOptimizer(model, step, job.spec.training)
+    """The optimizer of a network after two batches."""
+    return train_two_batches(job, model)
+
+
+def train_two_batches(job, model):
+    optimizer = optimizer_of(job, model)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         for _ in range(2):
@@ -25,26 +27,51 @@ def trained(job, model):
     return optimizer
 
 
+def optimizer_of(job, model):
+    (step,) = job.plan.steps
+    model.thaw(step.trainable)
+    return StepOptimizer(model, step, job.spec.training, job.device.precision)
+
+
 def train_batch(job, model, optimizer):
     images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 0, 1])
-    torch.autograd.backward(training_loss(model, images, labels, job.spec, job.device))
+    optimizer.backward(training_loss(model, images, labels, job.spec, job.device))
     optimizer.step(1.0)
 
 
-def test_training_goes_on_from_a_checkpoint_to_the_same_bytes(job, model, trained, tmp_path):
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_training_goes_on_from_a_checkpoint_to_the_same_bytes(
+    job, half_job, model, tmp_path, precision
+):
+    job = half_job if precision == "float16" else job
+    trained = train_two_batches(job, model)
     with torch.random.fork_rng():
         torch.manual_seed(3)
         path = save_checkpoint(tmp_path, model, trained, Position(step=0, epoch=1, batch=2))
         train_batch(job, model, trained)
 
         other = build_network(job)
-        (step,) = job.plan.steps
-        other.thaw(step.trainable)
-        optimizer = StepOptimizer(other, step, job.spec.training)
+        optimizer = optimizer_of(job, other)
         assert load_checkpoint(path, other, optimizer) == Position(step=0, epoch=1, batch=2)
         train_batch(job, other, optimizer)
     expected = model.state_dict()
     assert all(value.equal(expected[name]) for name, value in other.state_dict().items())
+
+
+def test_the_scale_of_float16_goes_round(half_job, model, tmp_path):
+    trained = train_two_batches(half_job, model)
+    trained.scaler.load_state_dict(trained.scaler.state_dict() | {"scale": 8.0})
+    path = save_checkpoint(tmp_path, model, trained, Position(0, 1, 2))
+    other = optimizer_of(half_job, model)
+    load_checkpoint(path, model, other)
+    assert other.scaler.state_dict() == trained.scaler.state_dict()
+    assert other.scale == 8.0
+
+
+def test_a_checkpoint_of_another_precision_is_refused(half_job, model, trained, tmp_path):
+    path = save_checkpoint(tmp_path, model, trained, Position(0, 1, 2))
+    with pytest.raises(RunError, match="was made in another precision"):
+        load_checkpoint(path, model, optimizer_of(half_job, model))
 
 
 def test_the_optimizers_state_is_kept_by_parameter_name(model, trained, tmp_path):

@@ -1,6 +1,10 @@
+import copy
+
+import pytest
 import torch
 
-from tlf.engine.optimizer import StepOptimizer
+from tlf.engine.loop import training_loss
+from tlf.engine.optimizer import StepOptimizer, state_beside
 from tlf.planning import plan_steps
 from tlf.plugin import Budget, Train
 from tlf.spec.model import TrainingSpec
@@ -17,7 +21,7 @@ def give_gradients(model, optimizer):
 
 
 def test_the_optimizer_holds_exactly_what_learns(model):
-    optimizer = StepOptimizer(model, planned(model, ("head",)), TrainingSpec())
+    optimizer = StepOptimizer(model, planned(model, ("head",)), TrainingSpec(), "float32")
     held = [p for group in optimizer.torch_optimizer.param_groups for p in group["params"]]
     assert {id(p) for p in held} == {id(p) for p in model.head.parameters()}
 
@@ -25,7 +29,7 @@ def test_the_optimizer_holds_exactly_what_learns(model):
 def test_two_equal_tensors_are_two_parameters(model):
     model.head.linear.bias.data.zero_()
     stages = tuple(stage.name for stage in model.outline.stages)
-    optimizer = StepOptimizer(model, planned(model, stages), TrainingSpec())
+    optimizer = StepOptimizer(model, planned(model, stages), TrainingSpec(), "float32")
     held = [p for group in optimizer.torch_optimizer.param_groups for p in group["params"]]
     total = len(list(model.backbone.module.parameters())) + 2
     assert len({id(p) for p in held}) == len(held) == total
@@ -34,14 +38,14 @@ def test_two_equal_tensors_are_two_parameters(model):
 def test_norms_and_biases_do_not_decay(model):
     stages = tuple(stage.name for stage in model.outline.stages)
     step = planned(model, stages)
-    optimizer = StepOptimizer(model, step, TrainingSpec(weight_decay=0.3))
+    optimizer = StepOptimizer(model, step, TrainingSpec(weight_decay=0.3), "float32")
     for group, settings in zip(step.trainable, optimizer.torch_optimizer.param_groups, strict=True):
         assert settings["weight_decay"] == (0.3 if group.endswith(":weight") else 0.0)
 
 
 def test_every_group_moves_at_its_own_rate_times_the_schedule(model):
     step = planned(model, ("head",), rates={"head:bias": 0.1})
-    optimizer = StepOptimizer(model, step, TrainingSpec())
+    optimizer = StepOptimizer(model, step, TrainingSpec(), "float32")
     give_gradients(model, optimizer)
     optimizer.step(0.5)
     rates = [group["lr"] for group in optimizer.torch_optimizer.param_groups]
@@ -49,7 +53,7 @@ def test_every_group_moves_at_its_own_rate_times_the_schedule(model):
 
 
 def test_gradients_are_gone_after_a_step(model):
-    optimizer = StepOptimizer(model, planned(model, ("head",)), TrainingSpec())
+    optimizer = StepOptimizer(model, planned(model, ("head",)), TrainingSpec(), "float32")
     give_gradients(model, optimizer)
     optimizer.step(1.0)
     assert all(p.grad is None for p in model.head.parameters())
@@ -59,7 +63,7 @@ def test_the_gradient_is_clipped_to_the_norm(model):
     training = TrainingSpec(
         optimizer={"name": "sgd", "momentum": 0.0}, clip_norm=0.5, weight_decay=0
     )
-    optimizer = StepOptimizer(model, planned(model, ("head",)), training)
+    optimizer = StepOptimizer(model, planned(model, ("head",)), training, "float32")
     before = [p.detach().clone() for p in model.head.parameters()]
     give_gradients(model, optimizer)
     optimizer.step(1.0)
@@ -69,11 +73,13 @@ def test_the_gradient_is_clipped_to_the_norm(model):
 
 
 def test_what_goes_on_learning_keeps_its_state_and_what_is_new_starts_without(model):
-    first = StepOptimizer(model, planned(model, ("head",)), TrainingSpec())
+    first = StepOptimizer(model, planned(model, ("head",)), TrainingSpec(), "float32")
     give_gradients(model, first)
     first.step(1.0)
     last = model.backbone.stages[-1].name
-    second = StepOptimizer(model, planned(model, (last, "head")), TrainingSpec(), previous=first)
+    second = StepOptimizer(
+        model, planned(model, (last, "head")), TrainingSpec(), "float32", previous=first
+    )
     kept = second.state_by_name()
     assert set(kept) == {"head.linear.weight", "head.linear.bias"}
     assert kept["head.linear.weight"]["exp_avg"].equal(
@@ -82,9 +88,126 @@ def test_what_goes_on_learning_keeps_its_state_and_what_is_new_starts_without(mo
 
 
 def test_the_state_goes_round_by_name(model):
-    first = StepOptimizer(model, planned(model, ("head",)), TrainingSpec())
+    first = StepOptimizer(model, planned(model, ("head",)), TrainingSpec(), "float32")
     give_gradients(model, first)
     first.step(1.0)
-    second = StepOptimizer(model, planned(model, ("head",)), TrainingSpec())
+    second = StepOptimizer(model, planned(model, ("head",)), TrainingSpec(), "float32")
     second.load_state_by_name(first.state_by_name())
     assert second.state_by_name().keys() == first.state_by_name().keys()
+
+
+def gradients_in_half(job, model, scale):
+    """Return the gradients of one batch in float16, unscaled, or None if one is not finite."""
+    images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 0, 1])
+    with torch.autocast("cpu", dtype=torch.float16):
+        features = model.backbone.module(images)
+    loss = torch.nn.functional.cross_entropy(
+        model.head(features), labels, label_smoothing=job.spec.training.label_smoothing
+    )
+    names = [name for name, tensor in model.tensors().items() if tensor.requires_grad]
+    parameters = [model.tensors()[name] for name in names]
+    gradients = [gradient / scale for gradient in torch.autograd.grad(loss * scale, parameters)]
+    finite = all(gradient.isfinite().all() for gradient in gradients)
+    return dict(zip(names, gradients, strict=True)) if finite else None
+
+
+def clipped(gradients, norm):
+    total = torch.stack([gradient.square().sum() for gradient in gradients.values()]).sum().sqrt()
+    factor = min(1.0, norm / float(total))
+    return {name: gradient * factor for name, gradient in gradients.items()}
+
+
+def test_training_in_float16_leaves_out_steps_that_overflow_as_written_down_here(half_job, model):
+    """Against scaling, clipping and momentum by hand; the first steps overflow, the last do not."""
+    (step,) = half_job.plan.steps
+    training = TrainingSpec(
+        optimizer={"name": "sgd", "momentum": 0.9}, clip_norm=0.5, weight_decay=0.1
+    )
+    model.thaw(step.trainable)
+    other = copy.deepcopy(model)
+    other.thaw(step.trainable)
+    optimizer = StepOptimizer(model, step, training, "float16")
+    start = optimizer.scaler.state_dict() | {"scale": 2.0**26, "growth_interval": 3}
+    optimizer.scaler.load_state_dict(start)
+
+    scale, good, taken, momenta = 2.0**26, 0, [], {}
+    rates = dict(zip(step.trainable, (step.rates[group] for group in step.trainable), strict=True))
+    group_of = {
+        name: group for group, tensors in other.groups().items() for name in tensors.parameters
+    }
+    for batch in range(16):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(batch)
+            images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 0, 1])
+            loss = training_loss(model, images, labels, half_job.spec, half_job.device)
+            assert optimizer.scale == scale
+            optimizer.backward(loss)
+            optimizer.step(0.5)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(batch)
+            gradients = gradients_in_half(half_job, other, scale)
+        taken.append(gradients is not None)
+        if gradients is None:
+            scale, good = scale / 2, 0
+            continue
+        good += 1
+        if good == 3:
+            scale, good = scale * 2, 0
+        for name, gradient in clipped(gradients, 0.5).items():
+            parameter, group = other.tensors()[name].data, group_of[name]
+            decayed = gradient + (0.1 * parameter if group.endswith(":weight") else 0.0)
+            momenta[name] = decayed + 0.9 * momenta.get(name, 0.0)
+            parameter -= 0.5 * rates[group] * (decayed + 0.9 * momenta[name])
+
+    assert not taken[0]
+    assert sum(taken) >= 4
+    for name, tensor in other.tensors().items():
+        torch.testing.assert_close(model.tensors()[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def give_infinite_gradients(optimizer):
+    for parameter in optimizer.parameters.values():
+        parameter.grad = torch.full_like(parameter, torch.inf)
+
+
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_a_step_that_is_left_out_leaves_no_trace_but_a_smaller_scale(model, name):
+    training = TrainingSpec(optimizer={"name": name})
+    optimizer = StepOptimizer(model, planned(model, ("head",)), training, "float16")
+    before = [p.detach().clone() for p in model.head.parameters()]
+    scale = optimizer.scale
+    optimizer.backward(sum(p.sum() for p in model.head.parameters()))
+    give_infinite_gradients(optimizer)
+    optimizer.step(1.0)
+    assert all(p.equal(old) for p, old in zip(model.head.parameters(), before, strict=True))
+    assert all(p.grad is None for p in model.head.parameters())
+    assert optimizer.state_by_name() == {}
+    assert optimizer.scale == scale / 2
+
+
+def test_gradients_are_scaled_in_float16_only(model):
+    for precision, scaled in (("float32", False), ("bfloat16", False), ("float16", True)):
+        optimizer = StepOptimizer(model, planned(model, ("head",)), TrainingSpec(), precision)
+        optimizer.backward(model.head.linear.bias.sum())
+        assert (optimizer.scale != 1) == scaled
+        assert model.head.linear.bias.grad.eq(optimizer.scale).all()
+        model.head.linear.bias.grad = None
+
+
+def test_the_scaler_goes_on_with_the_next_step_of_the_plan(model):
+    first = StepOptimizer(model, planned(model, ("head",)), TrainingSpec(), "float16")
+    first.backward(model.head.linear.bias.sum())
+    give_infinite_gradients(first)
+    first.step(1.0)
+    last = model.backbone.stages[-1].name
+    step = planned(model, (last, "head"))
+    second = StepOptimizer(model, step, TrainingSpec(), "float16", previous=first)
+    assert second.scale == first.scale == 2.0**15
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_fused_optimizer_counts_its_steps_where_the_parameter_is(fused):
+    parameter = torch.nn.Parameter(torch.empty(2, 3, device="meta"))
+    assert state_beside(parameter, torch.zeros(2, 3), fused=fused).device.type == "meta"
+    count = state_beside(parameter, torch.tensor(4.0), fused=fused)
+    assert count.device.type == ("meta" if fused else "cpu")

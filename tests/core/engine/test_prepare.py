@@ -148,3 +148,24 @@ def test_weights_at_a_path_that_cannot_be_are_a_problem_of_the_spec(plan):
         with pytest.raises(SpecError) as caught:
             plan(backbone={"name": "torchvision/resnet18", "weights": weights})
         assert caught.value.problems[0].path == "backbone.weights"
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        ({"name": "cuda", "options": {"index": 1000}}, "`auto` takes the best device"),
+        ({"name": "auto", "options": {"precision": "float16"}}, "take another precision"),
+    ],
+)
+def test_a_device_that_cannot_be_used_is_a_problem_with_the_reason_and_a_way_out(
+    plan, monkeypatch, device, words
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    with pytest.raises(SpecError) as caught:
+        plan(device=device)
+    (problem,) = caught.value.problems
+    assert problem.path == "device.name"
+    assert f"`{device['name']}` cannot be used here: " in problem.message
+    assert "CUDA" in problem.message
+    assert words in problem.hint

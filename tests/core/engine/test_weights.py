@@ -198,3 +198,33 @@ def test_the_classifier_may_be_of_any_size_or_missing(backbone, state):
 def test_counters_that_old_files_lack_are_not_missed(backbone, state):
     old = {name: value for name, value in state.items() if "num_batches_tracked" not in name}
     load_weights(backbone, old, source="w")
+
+
+def test_tensors_that_fit_are_not_converted(backbone, state):
+    def refuse(tensors):
+        raise AssertionError("asked without need")
+
+    load_weights(backbone, state, source="weights", convert=refuse)
+
+
+def test_tensors_that_do_not_fit_are_converted_by_the_librarys_names(backbone, state):
+    old = {f"backbone.old.{name}": tensor for name, tensor in state.items()}
+    seen = []
+
+    def convert(tensors):
+        seen.extend(tensors)
+        return {name.removeprefix("old."): tensor for name, tensor in tensors.items()}
+
+    load_weights(backbone, old, source="weights", convert=convert)
+    assert seen == [f"old.{name}" for name in state]
+    assert all(tensor.equal(state[name]) for name, tensor in backbone.module.state_dict().items())
+
+
+def test_tensors_that_do_not_fit_even_then_are_named_as_they_were_converted(backbone, state):
+    with pytest.raises(WeightsError, match=r"2 tensors are left over: `more\.\w+`"):
+        load_weights(
+            backbone,
+            {},
+            source="weights",
+            convert=lambda tensors: {**state, "more.a": torch.ones(1), "more.b": torch.ones(1)},
+        )

@@ -81,7 +81,8 @@ def test_names_that_are_installed_can_be_completed(acme):
     schema = spec_schema(acme)
     names = schema["properties"]["strategy"]["anyOf"][0]["enum"]
     assert {"acme/half", "feature-extraction"} <= set(names)
-    assert schema["properties"]["backbone"]["anyOf"][0]["pattern"].startswith("^(torchvision)/")
+    pattern = schema["properties"]["backbone"]["anyOf"][0]["pattern"]
+    assert pattern.startswith("^(tlf|timm|torchvision)/")
 
 
 def test_options_that_cannot_be_described_may_be_anything(distribute, strategies, installed, raw):

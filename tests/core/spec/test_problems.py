@@ -160,6 +160,7 @@ class Home(BaseModel):
     pet: Cat | Dog | None = None
     pets: list[Dog] = []
     size: tuple[float, float] | None = None
+    price: Annotated[float, Field(le=9)] | tuple[float, ...] = 0.0
     again: "Home | None" = None
 
     @model_validator(mode="before")
@@ -188,6 +189,12 @@ def test_of_a_choice_of_models_the_one_that_was_meant_speaks():
         ("x.pet.trick", "`trick` is no known key")
     ]
     assert home({"pet": 3})[1] == [("x.pet", "must be an object, not `3`")]
+
+
+def test_a_value_of_one_of_the_types_that_is_out_of_bounds_hears_of_no_other_type():
+    assert home({"price": 10})[1] == [("x.price", "must be at most 9, not `10`")]
+    assert home({"price": "x"})[1] == [("x.price", "must be a number or a list, not `x`")]
+    assert home({"price": [1, "x"]})[1] == [("x.price.1", "must be a number, not `x`")]
 
 
 def test_a_problem_in_a_list_has_its_index():

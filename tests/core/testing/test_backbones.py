@@ -1,13 +1,16 @@
 """Backbone families that break a promise, each caught and told what to change."""
 
+import contextlib
 import itertools
+import socket
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
 
-from tlf.plugin import InputConfig, Options
+from tlf.plugin import InputConfig, Options, WeightsInfo
 from tlf.testing import ContractError
 from tlf.testing.backbones import (
     CHECKS,
@@ -22,9 +25,14 @@ from tlf.testing.backbones import (
     check_state_has_the_librarys_names,
     check_state_makes_a_round_trip,
     check_training_is_the_librarys,
+    check_weights_are_found_without_the_network,
 )
 
 from .toys import Saboteur, ToyFamily, ToyNetwork
+
+#: A file that is here.
+HERE = Path(__file__)
+WEIGHTS = WeightsInfo("https://weights.example/tiny-0123abcd.pth", "0123abcd", "MIT", 1000)
 
 
 def listing(name, models):
@@ -53,6 +61,26 @@ def rebuilding(change):
         return backbone if changed is None else changed
 
     return type(change.__name__, (ToyFamily,), {"build": build})
+
+
+def weighing(name, info=WEIGHTS, here=None, fetched=None):
+    """Return a family with weights; a function stands for what it does."""
+
+    def answer(value):
+        return lambda self, model: value() if callable(value) else value
+
+    methods = {"weights": info, "local_weights": here, "fetch": fetched or here}
+    return type(name, (ToyFamily,), {key: answer(value) for key, value in methods.items()})
+
+
+def download():
+    socket.create_connection(("weights.example", 443))
+
+
+def look_for_a_newer_one():
+    with socket.socket() as connection, contextlib.suppress(OSError):
+        connection.connect(("192.0.2.1", 443))
+    return HERE
 
 
 class Blind(ToyNetwork):
@@ -214,6 +242,7 @@ def adding(backbone):
     backbone.module.add_module("extra", nn.Dropout())
 
 
+WEIGHED = check_weights_are_found_without_the_network
 LISTED, INPUT = check_model_is_listed, check_input_is_described
 FLAT, NAMES = check_features_are_flat, check_state_has_the_librarys_names
 FEATURES, TRAINING = check_features_are_the_librarys, check_training_is_the_librarys
@@ -235,6 +264,28 @@ SABOTEURS = (
     Saboteur(INPUT, seeing("grey", InputConfig(8, 8, mean=(0.5,))), "`mean` must be three"),
     Saboteur(INPUT, seeing("bytes", InputConfig(8, 8, std=(58, 57, 57))), "`std` must be .*0 to 1"),
     Saboteur(INPUT, seeing("flat", InputConfig(8, 8, std=(1, 1, 0))), "`std` .* above 0"),
+    Saboteur(WEIGHED, weighing("text", "a url"), "a `WeightsInfo` or None, not 'a url'"),
+    Saboteur(WEIGHED, weighing("nowhere", WeightsInfo("")), "`source` .*must be a text, not ''"),
+    Saboteur(WEIGHED, weighing("md5", WeightsInfo("a", "md5:1")), "`digest` .*not 'md5:1'"),
+    Saboteur(WEIGHED, weighing("laws", WeightsInfo("a", licence=["MIT"])), "`licence` .*not .'MIT"),
+    Saboteur(
+        WEIGHED, weighing("large", WeightsInfo("a", size_bytes=1.5)), "`size_bytes` .*not 1.5"
+    ),
+    Saboteur(WEIGHED, weighing("found", None, HERE), "and `weights` says there is none"),
+    Saboteur(
+        WEIGHED, weighing("gone", here=Path("gone")), "a file that is here, or None, not .*gone"
+    ),
+    Saboteur(WEIGHED, weighing("string", here=str(HERE)), "the path of a file that is here"),
+    Saboteur(
+        WEIGHED, weighing("other", here=HERE, fetched=Path(pytest.__file__)), "must return the f"
+    ),
+    Saboteur(WEIGHED, weighing("asking", download), "`weights` must not fail.*no network in this"),
+    Saboteur(
+        WEIGHED, weighing("eager", here=look_for_a_newer_one), r"not use the network: .*192\.0"
+    ),
+    Saboteur(
+        WEIGHED, weighing("newer", here=HERE, fetched=look_for_a_newer_one), "`fetch` must not"
+    ),
     Saboteur(FLAT, creating(Blind), "two different images give equal features"),
     Saboteur(FLAT, creating(Exploding), "features are not finite"),
     Saboteur(FLAT, creating(Unpooled), r"splitting `tiny` .*one tensor \(N, width\)"),
@@ -282,6 +333,16 @@ def test_the_toy_has_about_a_thousand_parameters_in_three_stages():
     backbone = ToyFamily(Options()).build("tiny", 8)
     assert [stage.name for stage in backbone.stages] == ["stem", "middle", "top"]
     assert 800 < sum(parameter.numel() for parameter in backbone.module.parameters()) < 1200
+
+
+def test_weights_that_are_here_are_fetched_from_here(declare):
+    family = weighing("healthy", here=HERE)
+    check_weights_are_found_without_the_network(declare("backbone-family", family), "tiny", {})
+
+
+def test_weights_that_are_not_here_are_not_fetched(declare):
+    family = weighing("absent", fetched=download)
+    check_weights_are_found_without_the_network(declare("backbone-family", family), "tiny", {})
 
 
 @pytest.mark.parametrize("saboteur", SABOTEURS, ids=str)

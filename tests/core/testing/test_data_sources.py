@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tlf.testing.data_sources import (
     check_items_can_be_read_anywhere,
     check_labels_name_classes,
     check_order_is_stable,
+    check_recognises_what_it_can_read,
     check_splits_are_disjoint,
 )
 
@@ -113,7 +115,21 @@ def write_with_error(folder):
     raise OSError("disk full")
 
 
+def recognising(name, recognise):
+    """Return a source that recognises every folder, or says what it must not."""
+    return type(name, (ToySource,), {"recognise": staticmethod(recognise)})
+
+
+def if_full(value):
+    return lambda folder: value if any(folder.iterdir()) else None
+
+
+def fail(folder):
+    raise KeyError(folder)
+
+
 SPLITS, LABELS = check_splits_are_disjoint, check_labels_name_classes
+RECOGNISE = check_recognises_what_it_can_read
 ORDER, READ = check_order_is_stable, check_items_can_be_read_anywhere
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 
@@ -168,6 +184,14 @@ SABOTEURS = (
     Saboteur(ORDER, UnsortedWalk, "sort what you list"),
     Saboteur(ORDER, NewIds, "draw nothing without a seed"),
     Saboteur(ORDER, Turning, "opened twice, `classes`, ids, labels or their order differ"),
+    Saboteur(
+        RECOGNISE, recognising("greedy", lambda _: {}), "empty folder must return None, not {}"
+    ),
+    Saboteur(RECOGNISE, recognising("failing", fail), "of an empty folder must not fail.*KeyError"),
+    Saboteur(RECOGNISE, recognising("list", if_full(["a"])), "a mapping of options or None"),
+    Saboteur(RECOGNISE, recognising("path", if_full({"width": Path()})), "as JSON must not fail"),
+    Saboteur(RECOGNISE, recognising("slip", if_full({"hight": 1})), "`hight` is no known key"),
+    Saboteur(RECOGNISE, recognising("relative", if_full({"width": 1})), "`open` .* must not fail"),
     Saboteur(READ, reading("text", "pixels"), "must return the bytes .*not a str"),
     Saboteur(READ, reading("nothing", None), "must return the bytes .*not a NoneType"),
     Saboteur(READ, reading("floats", PIXELS / 255), "uint8 array .*not a ndarray float64"),

@@ -94,6 +94,7 @@ SABOTEURS = (
     Saboteur(check_device_runs_a_network, backend(chunk_size=0), "at least 1, not 0"),
     Saboteur(check_device_runs_a_network, backend(torch_device="cpu"), "must be a `device`"),
     Saboteur(check_device_runs_a_network, backend(reason=""), "`reason` must say"),
+    Saboteur(check_device_runs_a_network, backend(pin_memory="yes"), "must be a `bool`, not 'yes'"),
     Saboteur(check_device_runs_a_network, backend(precision="fast"), "one of float32, .*`fast`"),
     Saboteur(
         check_device_runs_a_network,
@@ -128,6 +129,15 @@ def autocast_off():
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_device_that_keeps_its_promises_passes(check, declare):
     check(declare("device"), {})
+
+
+def test_a_device_that_pins_memory_where_that_cannot_be_is_told_so(declare, monkeypatch):
+    def refuse(tensor):
+        raise RuntimeError("no accelerator")
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", refuse)
+    with pytest.raises(ContractError, match=r"moving a tensor .* no accelerator"):
+        check_device_runs_a_network(declare("device", backend(pin_memory=True)), {})
 
 
 def test_a_device_that_is_not_available_is_not_created(declare):

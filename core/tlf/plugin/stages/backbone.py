@@ -73,7 +73,7 @@ class Backbone:
         module: The library's network, its last classification layer replaced by an identity.
         split: Its stages.
         image_size: Side of the square input image, in pixels.
-        classifier: Names of the tensors of the layer that was replaced.
+        classifier: Names of the tensors of the layer that was replaced; none if there was none.
 
     Attributes:
         module: The network.
@@ -221,12 +221,18 @@ def _split_of(
         with torch.random.fork_rng(devices=[]):
             network = create_on_meta(lambda: family.create(model, image_size))
             path = family.classifier(network)
-            names = {f"{path}.{name}" for name in network.get_submodule(path).state_dict()}
+            names = (
+                {f"{path}.{name}" for name in network.get_submodule(path).state_dict()}
+                if path is not None
+                else set()
+            )
             _take_classifier(network, path)
             _splits[key] = (split_network(network, image_size), frozenset(names))
     return _splits[key]
 
 
-def _take_classifier(network: nn.Module, path: str) -> None:
+def _take_classifier(network: nn.Module, path: str | None) -> None:
+    if path is None:
+        return
     parent, _, name = path.rpartition(".")
     setattr(network.get_submodule(parent), name, nn.Identity())

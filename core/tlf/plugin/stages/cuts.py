@@ -121,12 +121,17 @@ def _crossings(
         span = recording.spans[event.module]
         if event.tensor is None or span.calls > 1 or shared[event.time]:
             continue
-        if alone[event.time] == event.tensor:
-            found[event.kind, event.module] = (index, event.tensor)
+        value = alone[event.time]
+        if value is None or value[0] != event.tensor:
+            continue
+        # What is put into a module does not reach a caller who goes on with a tensor of its own.
+        if event.kind == "in" and recording.last_read[value] >= recording.events[span.end].time:
+            continue
+        found[event.kind, event.module] = (index, event.tensor)
     return found
 
 
-def _alone(recording: Recording) -> list[Key | None]:
+def _alone(recording: Recording) -> list[tuple[Key, int] | None]:
     """Return, for each time, the one value that is made before it and read after; None if more."""
     times = len(recording.operations) + 1
     values = list(recording.last_read.items())
@@ -140,7 +145,7 @@ def _alone(recording: Recording) -> list[Key | None]:
         which[born] += number
         which[read + 1] -= number
     alive = zip(accumulate(count[:times]), accumulate(which[:times]), strict=True)
-    return [values[sum_][0][0] if number == 1 else None for number, sum_ in alive]
+    return [values[sum_][0] if number == 1 else None for number, sum_ in alive]
 
 
 def _between_uses(recording: Recording, parameters: Iterable[str]) -> list[bool]:

@@ -1,0 +1,103 @@
+"""Gradual unfreezing: a step for the head, then one for each thaw, from the top down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Literal
+
+from pydantic import Field
+
+from tlf.plugin import Budget, Options, Outline, StageOutline, Step, Strategy, Train
+
+
+class GradualUnfreezingOptions(Options):
+    """Options of `gradual-unfreezing`."""
+
+    thaws: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="In how many steps the backbone thaws, after the head's own. Each thaws about as "
+        "many stages as the others. With fewer epochs, there are fewer steps.",
+    )
+    depth: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many of the backbone's stages thaw in the end, counted from the top; null "
+        "for all.",
+    )
+    body_rate: float = Field(
+        default=0.03,
+        gt=0.0,
+        le=1.0,
+        description="Learning rate of what thaws first, as a fraction of `training.learning_rate`.",
+    )
+    rate_decay: float = Field(
+        default=1 / 2.6,
+        gt=0.0,
+        le=1.0,
+        description="What the rate is multiplied by from each thaw to the next: lower layers are more "
+        "general, and need to move less. 1/2.6 is Howard and Ruder's.",
+    )
+    norms: Literal["frozen", "learn"] = Field(
+        default="frozen",
+        description="Whether the backbone's normalisations keep their pretrained statistics and "
+        "parameters, or learn. Batches of a few images are a poor estimate of either.",
+    )
+
+
+class GradualUnfreezing(Strategy[GradualUnfreezingOptions]):
+    """Thaw the network from the top down, within the one budget of epochs.
+
+    After Howard and Ruder, 2018 (https://arxiv.org/abs/1801.06146), sections 3.2 and 3.3: the head
+    learns first, then one more part of the network at a time, each at a lower rate than the one
+    above it.
+    """
+
+    def steps(self, outline: Outline, budget: Budget) -> Sequence[Step]:
+        """Return a step for the head and one for each thaw, of about equally many epochs."""
+        parts = self._parts(outline, most=budget.epochs - 1)
+        learning = list(accumulate(parts, initial=(outline.head,)))
+        rates = {
+            group: self.options.body_rate * self.options.rate_decay**index
+            for index, part in enumerate(parts)
+            for group in part
+        }
+        names = ["head", *(f"thaw-{number}" for number in range(1, len(parts) + 1))]
+        return [
+            Train(
+                name=name,
+                trainable=groups,
+                epochs=epochs,
+                rates={group: rate for group, rate in rates.items() if group in groups},
+            )
+            for name, groups, epochs in zip(
+                names, learning, _shares(budget.epochs, len(names)), strict=True
+            )
+        ]
+
+    def _parts(self, outline: Outline, most: int) -> list[tuple[str, ...]]:
+        """Return the groups that each thaw adds, the top of the network first."""
+        groups = [
+            chosen
+            for stage in reversed(outline.stages[:-1])
+            if (chosen := tuple(self._chosen(stage)))
+        ][: self.options.depth]
+        sizes = _shares(len(groups), min(self.options.thaws, most, len(groups)))
+        ends = list(accumulate(sizes, initial=0))
+        return [
+            tuple(group for stage in groups[start:end] for group in stage)
+            for start, end in pairwise(ends)
+        ]
+
+    def _chosen(self, stage: StageOutline) -> Iterator[str]:
+        for group in stage.groups:
+            if self.options.norms == "learn" or not group.endswith(":norm"):
+                yield group
+
+
+def _shares(total: int, count: int) -> list[int]:
+    """Return `count` whole numbers with a sum of `total`, as equal as can be, the larger ones last."""
+    share, rest = divmod(total, max(1, count))
+    return [share + (index >= count - rest) for index in range(count)]

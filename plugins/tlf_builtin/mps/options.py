@@ -1,0 +1,18 @@
+"""Options of the device `mps`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tlf.plugin import Options
+
+
+class MpsOptions(Options):
+    """Options of the device `mps`."""
+
+    precision: Literal["auto", "float32", "float16"] = Field(
+        default="auto",
+        description="What the network is computed in. `auto` is float32.",
+    )
