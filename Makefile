@@ -39,7 +39,7 @@ bench: setup
 docs: setup
 	$(BIN)/python docs/generate.py
 
-# The table of stages: every model of every family, about a minute.
+# The table of stages, about three minutes.
 stages: setup
 	$(BIN)/python docs/stage_table.py
 

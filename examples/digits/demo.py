@@ -1,7 +1,7 @@
 """Why transfer learning? Four strategies on three labelled images of each digit: `make demo`.
 
-The three that transfer take the defaults of tlf. The control, from scratch, gets five times their
-epochs and the best of three learning rates, chosen on images that are not reported. Every strategy is
+All take the settings of `spec.json`. The control, from scratch, gets five times the epochs of the
+others and the best of three learning rates, chosen on images that are not reported. Every strategy is
 run with three seeds, and each seed draws other labelled images.
 """
 

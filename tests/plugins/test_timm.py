@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from tlf.engine.weights import load_weights
+from tlf.engine.weights import SUFFIXES, load_weights
 from tlf.errors import SpecError, WeightsError
 from tlf.plugin import InputConfig
 from tlf_builtin.timm.family import Timm
@@ -45,7 +45,7 @@ def test_what_is_left_out_has_no_classifier():
     for name in timm.list_models("*_enc"):
         with torch.device("meta"):
             network = timm.create_model(name)
-        assert not hasattr(network, "get_classifier") or name.startswith("naflex")
+        assert not hasattr(network, "get_classifier")
 
 
 def test_the_list_of_smallest_models_has_one_of_each_module(family):
@@ -127,16 +127,44 @@ def test_an_option_that_tlf_decides_is_refused_with_the_place_where_it_does(name
 
 
 def test_an_option_that_this_network_does_not_take_is_refused_with_the_nearest():
-    with pytest.raises(SpecError) as raised:
-        on_meta(create(pad_type="same"), "test_vit")
+    with pytest.raises(SpecError) as raised, torch.device("meta"):
+        create(pad_type="same").build("test_vit", 160)
     (problem,) = raised.value.problems
     assert problem.path == "backbone.options.pad_type"
     assert problem.message == "`timm/test_vit` does not take `pad_type`"
 
 
-def test_an_option_of_a_wrong_value_is_said_to_be_the_options():
-    with pytest.raises(SpecError, match="cannot be created with these options"):
-        on_meta(create(act_layer="no-such-layer"), "test_efficientnet")
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("test_efficientnet", {"act_layer": "no-such-layer"}),
+        ("test_vit", {"patch_size": 0}),
+        ("test_vit", {"global_pool": ""}),
+        ("test_resnet", {"global_pool": ""}),
+        ("test_resnet", {"layers": []}),
+        ("test_convnext", {"depths": [1]}),
+    ],
+)
+def test_an_option_of_a_wrong_value_is_the_specs_fault(model, options):
+    (name,) = options
+    said = f"does not work with these values of `{name}`"
+    with pytest.raises(SpecError, match=said), torch.device("meta"):
+        create(**options).build(model, 160)
+
+
+@pytest.mark.parametrize("model", SMALLEST)
+def test_weights_of_another_network_are_left_for_the_engine_to_refuse(family, model):
+    """timm's conversions expect their own network's tensors, and fail over others in any way."""
+    size = family.input_config(model).size
+    for names in (["fc.weight"], ["features.0.weight", "classifier.1.bias"], []):
+        tensors = {name: torch.zeros(3) for name in names}
+        family.convert_weights(model, on_meta(family, model, size), tensors)
+
+
+def test_every_file_of_weights_that_is_offered_is_of_a_kind_that_is_read(family):
+    sources = [info.source for m in family.models() if (info := family.weights(m)) is not None]
+    assert all(s.startswith("https://huggingface.co/") or s.endswith(SUFFIXES) for s in sources)
+    assert family.weights("vit_huge_patch14_gap_224") is None
 
 
 def test_what_timm_never_trains_is_no_parameter(family):
@@ -151,7 +179,8 @@ def test_weights_say_where_they_are_from_and_under_which_licence(family):
     assert info.source == "https://huggingface.co/timm/mobilenetv2_100.ra_in1k"
     assert info.licence == "apache-2.0"
     assert family.weights("vovnet57a") is None
-    assert all(family.weights(name) for name in timm.list_pretrained())
+    known = [name for name in timm.list_pretrained() if family.weights(name)]
+    assert len(known) > 0.99 * len(timm.list_pretrained())
 
 
 def test_weights_that_cannot_be_fetched_are_an_error_with_a_way_out(family, monkeypatch, tmp_path):

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from tlf.engine.backbones import BackboneFacts, ListedBackbone
     from tlf.plugin import WeightsInfo
 
+#: Length of a whole sha256 in hexadecimal; libraries often state its start only.
+FULL_DIGEST = 64
+
 backbones_app = typer.Typer(
     help="List the backbones of all families, or show one.", rich_markup_mode=None
 )
@@ -135,10 +138,16 @@ def _weights(facts: BackboneFacts) -> list[list[str]]:
     here = facts.local_weights
     return [
         ["weights", info.source],
-        ["digest", f"sha256 {info.digest} …" if info.digest else "not stated by the library"],
+        ["digest", _digest(info.digest)],
         ["licence", info.licence or "not stated by the library"],
         ["here", str(here) if here is not None else f"no: `tlf run` downloads them{size}"],
     ]
+
+
+def _digest(digest: str | None) -> str:
+    if digest is None:
+        return "not stated by the library"
+    return f"sha256 {digest}" + ("" if len(digest) == FULL_DIGEST else " …")
 
 
 def _in_a_word(info: WeightsInfo | None) -> str:

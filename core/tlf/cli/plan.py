@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +12,10 @@ from tlf.cli.arguments import Json, Set, Spec
 if TYPE_CHECKING:
     from tlf.engine.probe import Measurement
     from tlf.planning import RunPlan
+
+FROZEN, PARTLY, LEARNS = ".", "+", "*"
+#: What a stage does in a step, where words would be too wide: a column a step.
+SIGNS = {FROZEN: "frozen", PARTLY: "learns in part (its norms do not, say)", LEARNS: "learns"}
 
 
 def plan_command(
@@ -64,6 +68,8 @@ def show_plan(plan: RunPlan, measurements: Sequence[Measurement] = ()) -> None:
     console.print()
     console.print(_stage_table(plan))
     console.print()
+    for note in _notes(plan):
+        console.print(f"{note}\n")
     console.print(_step_table(plan, measurements))
 
 
@@ -89,16 +95,31 @@ def _training(plan: RunPlan) -> str:
     )
 
 
+def _notes(plan: RunPlan) -> Iterator[str]:
+    """Yield what the table of stages does not say by itself."""
+    if len(plan.steps) > 1:
+        signs = dict.fromkeys(sign for s in plan.stages for sign in _states(plan, s["name"]))
+        yield ", ".join(f"{sign} {SIGNS[sign]}" for sign in signs)
+    # The head is the last of the stages, and no part of the backbone.
+    if len(plan.stages) == 2:
+        yield (
+            "The backbone cannot be split: nowhere does a single tensor cross. It is one stage, frozen "
+            "or learning as a whole."
+        )
+
+
 def _stage_table(plan: RunPlan) -> object:
     from tlf.cli.tables import table
 
+    # Each sign below the number of its step.
+    indent = " " * len("steps ") if len(plan.steps) > 1 else ""
     rows = [
         [
             stage["name"],
             f"{sum(stage['parameters'].values()):,}",
             f"{stage['flops'] / 1e6:,.1f}",
             "×".join(map(str, stage["output_shape"])),
-            " ".join(_states(plan, stage["name"])),
+            indent + " ".join(_states(plan, stage["name"])),
         ]
         for stage in plan.stages
     ]
@@ -107,12 +128,15 @@ def _stage_table(plan: RunPlan) -> object:
 
 
 def _states(plan: RunPlan, stage: str) -> list[str]:
+    """Return what a stage does in each step: in words if there is one, else as signs."""
     prefix = f"{stage}:"
     states = []
     for step in plan.steps:
         learning = [group for group in step.trainable if group.startswith(prefix)]
         frozen = [group for group in step.frozen if group.startswith(prefix)]
-        if learning and frozen:
+        if len(plan.steps) > 1:
+            states.append(PARTLY if learning and frozen else LEARNS if learning else FROZEN)
+        elif learning and frozen:
             kinds = ",".join(group.removeprefix(prefix) for group in learning)
             states.append(f"learns ({kinds})")
         else:

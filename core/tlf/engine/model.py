@@ -12,6 +12,7 @@ from torch import nn
 
 from tlf.plugin import HEAD, Outline, StageOutline
 from tlf.plugin.stages import Backbone, Group
+from tlf.plugin.stages.state import load_state
 
 if TYPE_CHECKING:
     from tlf.plugin import Device
@@ -146,7 +147,7 @@ class Model:
                 for name, tensor in state.items()
                 if name.startswith(prefix)
             }
-            module.load_state_dict(part, strict=True)
+            load_state(module, part, strict=True)
 
     def to(self, device: Device) -> None:
         """Move the network to a device, in the memory format that the device likes.

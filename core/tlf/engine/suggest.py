@@ -126,8 +126,8 @@ def suggest(
         PluginError: A plugin that the spec needs does not work.
     """
     registry = load_registry()
-    place = Path(folder).expanduser()
-    name = backbone or BACKBONE
+    place = _at_home(Path(folder))
+    name = BACKBONE if backbone is None else backbone
     family, model = find_backbone(registry, name)
     weights, why_weights = _weights(family, model, name, weights)
     found = recognise(registry, place)
@@ -290,7 +290,7 @@ def _weights(
     if wanted == "none":
         return wanted, "random, as asked for"
     if wanted is not None and wanted != "default":
-        _check_file(Path(wanted).expanduser())
+        _check_file(_at_home(Path(wanted)))
         return wanted, "as asked for; a relative path starts at the folder that the spec file is in"
     info = default_weights_of(family, model)
     if info is None:
@@ -304,14 +304,23 @@ def _weights(
     return "default", f"the library's own, which `tlf run` downloads{size}"
 
 
+def _at_home(path: Path) -> Path:
+    """Return the path with `~` at its beginning resolved, where that means somebody."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def _check_file(path: Path) -> None:
     if path.suffix not in SUFFIXES:
         raise WeightsError(
             f"`{path}` is no weights file",
-            hint=f"give a file that ends in {', '.join(f'`{suffix}`' for suffix in SUFFIXES)}, "
-            "`default` or `none`",
+            hint="give `default`, `none`, or a file that ends in "
+            + ", ".join(f"`{suffix}`" for suffix in SUFFIXES),
         )
-    if not path.is_file():
+    # Unlike the path's own method, no error for a name that no file can have.
+    if not os.path.isfile(path):  # noqa: PTH113
         raise WeightsError(
             f"the weights file `{path}` does not exist",
             hint="`default` takes the library's own weights",

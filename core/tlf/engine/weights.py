@@ -17,6 +17,7 @@ import torch
 from tlf.engine.files import read_tensors
 from tlf.engine.model import BACKBONE_PREFIX, HEAD_PREFIX
 from tlf.errors import WeightsError
+from tlf.plugin.stages.state import load_state
 
 if TYPE_CHECKING:
     from tlf.plugin.stages import Backbone
@@ -162,7 +163,7 @@ def load_weights(
             "\n".join([f"`{source}` does not fit the network", *misfits]),
             hint="these are the weights of another network, or of another version of it",
         )
-    backbone.module.load_state_dict(given, strict=False)
+    load_state(backbone.module, given, strict=False)
 
 
 def _by_own_names(

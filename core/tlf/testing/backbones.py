@@ -327,10 +327,12 @@ def check_state_makes_a_round_trip(entry: Entry, model: str, example: Mapping[st
     import torch
     from safetensors.torch import load, save
 
+    from tlf.plugin.stages.state import load_state
+
     with built(entry, model, example) as (backbone, images), torch.no_grad():
         state = {name: tensor.clone() for name, tensor in backbone.module.state_dict().items()}
         again = build_backbone(family_of(entry, example), model, backbone.image_size)
-        again.module.load_state_dict(load(save(state)), strict=True)
+        load_state(again.module, load(save(state)), strict=True)
         for stage in again.stages:
             stage.eval()
         require(

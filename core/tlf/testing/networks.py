@@ -196,8 +196,10 @@ def untouched(entry: Entry, model: str, example: Mapping[str, Any], backbone: Ba
         example: Options of the family.
         backbone: The same model as tlf runs it.
     """
+    from tlf.plugin.stages.state import load_state
+
     family = family_of(entry, example)
     network = create_network(family, model, backbone.image_size)
     with must_work("giving the backbone's weights to a network that `create` makes"):
-        network.load_state_dict({**network.state_dict(), **backbone.module.state_dict()})
+        load_state(network, {**network.state_dict(), **backbone.module.state_dict()}, strict=True)
     return Library(network, family.classifier(network))

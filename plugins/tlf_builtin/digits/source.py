@@ -12,7 +12,7 @@ from tlf.plugin import Dataset, DataSource, Item
 from tlf_builtin.digits.options import DigitsOptions
 
 #: The images from here on are the test split. The order of the digits starts anew about every 130
-#: images, once a writer as it seems, and here too: so no writer is in both parts.
+#: images, 14 times for 13 writers, and here too: so at most one writer is in both parts.
 FIRST_TEST_IMAGE = 1029
 #: How many images of each digit are held out of those before, to choose by.
 VALIDATION_IMAGES = 10

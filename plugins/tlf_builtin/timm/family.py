@@ -16,9 +16,9 @@ import torch
 from timm.models import PretrainedCfg, get_pretrained_cfg
 from torch import nn
 
-from tlf.errors import Problem, SpecError, WeightsError, did_you_mean
-from tlf.plugin import BackboneFamily, InputConfig, WeightsInfo
-from tlf_builtin.timm.options import TimmOptions
+from tlf.errors import Problem, SpecError, TlfError, WeightsError, did_you_mean
+from tlf.plugin import Backbone, BackboneFamily, InputConfig, WeightsInfo
+from tlf_builtin.timm.options import TimmOptions, known_arguments
 
 #: What timm's files on the hub are called.
 _FILE = "model.safetensors"
@@ -57,11 +57,7 @@ class Timm(BackboneFamily[TimmOptions]):
         )
 
     def create(self, model: str, image_size: int) -> nn.Module:
-        """Create the model with random weights.
-
-        Raises:
-            SpecError: The options are not for this model.
-        """
+        """Create the model with random weights."""
         arguments = dict(self.options.arguments)
         if len(_classifiers(model)) > 1:
             # Two classifiers share the features, each a part of them or the average of both. Without
@@ -74,12 +70,23 @@ class Timm(BackboneFamily[TimmOptions]):
             return _create(model, {**arguments, "img_size": image_size})
         except TypeError as error:
             if not _is_unknown(error, "img_size"):
-                raise self._explained(model, error) from error
-        except (ValueError, AssertionError, KeyError, AttributeError, RuntimeError) as error:
-            raise self._explained(model, error) from error
+                raise
+        return _create(model, arguments)
+
+    def build(self, model: str, image_size: int) -> Backbone:
+        """Return the model as a backbone with random weights, split into stages.
+
+        Raises:
+            SpecError: The options are not for this model.
+        """
         try:
-            return _create(model, arguments)
-        except (TypeError, ValueError, AssertionError, KeyError, RuntimeError) as error:
+            return super().build(model, image_size)
+        except TlfError:
+            raise
+        except Exception as error:
+            # A value that is not for this network may fail at any point, in any way.
+            if not self.options.arguments:
+                raise
             raise self._explained(model, error) from error
 
     def classifier(self, network: nn.Module) -> str | None:
@@ -111,11 +118,7 @@ class Timm(BackboneFamily[TimmOptions]):
         address = _address(config)
         if address is None:
             return None
-        # Some files' names end with the start of their digest.
-        found = re.search(r"-([0-9a-f]{8})\.", address)
-        return WeightsInfo(
-            source=address, digest=found[1] if found else None, licence=config.license
-        )
+        return WeightsInfo(source=address, digest=_digest(address), licence=config.license)
 
     def local_weights(self, model: str) -> Path | None:
         """Return the file in the hub's cache, or in torch's, if it is there."""
@@ -156,29 +159,26 @@ class Timm(BackboneFamily[TimmOptions]):
         convert = getattr(module, "checkpoint_filter_fn", None)
         if convert is None:
             return tensors
-        converted: Mapping[str, torch.Tensor] = convert(dict(tensors), network)
+        try:
+            converted: Mapping[str, torch.Tensor] = convert(dict(tensors), network)
+        except Exception:  # noqa: BLE001 - it expects the tensors of that network, and these are another's
+            return tensors
         return converted
 
-    def _explained(self, model: str, error: Exception) -> Exception:
+    def _explained(self, model: str, error: Exception) -> SpecError:
         """Return the error that says which of the options is not for this model."""
         given = self.options.arguments
         unknown = next((name for name in given if _is_unknown(error, name)), None)
-        if unknown is not None:
-            takes = inspect.signature(_network_class(model)).parameters
-            return SpecError(
-                [
-                    Problem(
-                        f"backbone.options.{unknown}",
-                        f"`timm/{model}` does not take `{unknown}`",
-                        did_you_mean(unknown, takes),
-                    )
-                ]
-            )
-        if given:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            what = f"`timm/{model}` cannot be created with these options: {reason}"
+        if unknown is None:
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+            names = ", ".join(f"`{name}`" for name in given)
+            what = f"`timm/{model}` does not work with these values of {names} ({reason})"
             return SpecError([Problem("backbone.options", what)])
-        return error
+        takes = known_arguments() & inspect.signature(_network_class(model)).parameters.keys()
+        what = f"`timm/{model}` does not take `{unknown}`"
+        return SpecError(
+            [Problem(f"backbone.options.{unknown}", what, did_you_mean(unknown, takes))]
+        )
 
 
 def _create(model: str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -238,7 +238,15 @@ def _file(config: PretrainedCfg) -> str:
 
 
 def _address(config: PretrainedCfg) -> str | None:
-    return config.url if isinstance(config.url, str) and config.url else None
+    """Return where a file of plain tensors is, if there is one beside the hub."""
+    address = config.url
+    return address if isinstance(address, str) and address.endswith((".pth", ".pt")) else None
+
+
+def _digest(address: str) -> str | None:
+    # Some files' names end with the start of their digest.
+    found = re.search(r"-([0-9a-f]{8,})\.", address)
+    return found[1] if found else None
 
 
 def _cached(address: str | None) -> Path:
@@ -256,5 +264,5 @@ def _download(config: PretrainedCfg) -> Path:
         raise FileNotFoundError("timm knows of no weights")
     path = _cached(address)
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.hub.download_url_to_file(address, str(path), progress=False)
+    torch.hub.download_url_to_file(address, str(path), _digest(address), progress=False)
     return path

@@ -104,3 +104,18 @@ def test_on_a_terminal_the_command_that_keeps_the_spec_is_named_too(tlf, place, 
     assert err.endswith(
         "\n\nnext: tlf init photos --weights none > spec.json\nthen: tlf run spec.json\n"
     )
+
+
+@pytest.mark.parametrize(
+    "words", [["~nobody-of-that-name/x"], ["{}", "--weights", "~nobody/w.pth"]]
+)
+def test_a_home_of_nobody_is_no_bug_of_tlf(tlf, photographs, words):
+    code, out, err = tlf("init", *(word.format(photographs) for word in words))
+    assert (code, out) == (2, "")
+    assert "does not exist" in err
+
+
+def test_an_empty_name_is_not_the_default(tlf, photographs):
+    code, out, err = tlf("init", photographs, "--backbone", "")
+    assert (code, out) == (2, "")
+    assert "hint:" in err

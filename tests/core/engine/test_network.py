@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tlf.engine.network import build_network, chunk_size_of
 from tlf.errors import PluginError
@@ -21,13 +22,15 @@ def test_a_chunk_is_about_equally_many_pixels(size, chunk):
 
 
 @pytest.mark.parametrize(
-    ("method", "weights"), [("fetch", "default"), ("ignored_weights", "a file")]
+    ("method", "weights"),
+    [("fetch", "default"), ("ignored_weights", "a file"), ("convert_weights", "a file")],
 )
 def test_a_family_that_fails_over_its_weights_is_named(job, monkeypatch, tmp_path, method, weights):
     def fail(*_):
         raise ZeroDivisionError("oops")
 
     path = tmp_path / "weights.safetensors"
+    save_file({"another": torch.ones(1)}, path)
     monkeypatch.setattr(type(job.family.part), method, fail)
     job = dataclasses.replace(job, weights="default" if weights == "default" else path)
     with pytest.raises(PluginError, match=f"`{method}` of .*ZeroDivisionError.*oops"):
