@@ -88,3 +88,19 @@ def test_the_page_on_hooks_has_no_section_on_one_that_does_not_exist():
     page = (ROOT / "docs" / "plugin-hooks.md").read_text(encoding="utf-8")
     described = set(re.findall(r"^## (\w+)\(", page, re.MULTILINE))
     assert described == {hook.__name__ for hook in hook_specifications()} == set(KINDS.values())
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, *sorted(ROOT.glob("examples/*/README.md"))],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_no_page_has_a_place_that_is_yet_to_be_filled(page):
+    text = page.read_text(encoding="utf-8")
+    assert not re.findall(r"\b[A-Z]+_(?:TABLE|TEXT|README)\b|TODO|FIXME|XXX", text)
+
+
+def test_every_one_of_the_smallest_models_of_timm_is_in_the_table_of_stages():
+    page = (ROOT / "docs" / "stages.md").read_text(encoding="utf-8")
+    models = (ROOT / "docs" / "timm_smallest.txt").read_text(encoding="utf-8").split()
+    assert [model for model in models if f"| `{model}` |" not in page] == []
