@@ -11,7 +11,8 @@ setup: .venv/installed
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
-# Why transfer learning? Four strategies, an embedded network, embedded images: about three minutes.
+# Why transfer learning? Four strategies, an embedded network, embedded images: about three minutes,
+# after the set-up.
 demo: setup
 	$(BIN)/python examples/digits/demo.py
 

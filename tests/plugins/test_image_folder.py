@@ -447,6 +447,7 @@ def test_one_class_only_is_an_error(make):
     folder = make("photos/ant")
     error = _error(folder, folder="photos")
     assert "holds one class only, `ant`, and at least two are needed" in str(error)
+    assert error.hint
 
 
 def test_one_folder_too_high_points_to_the_folder_inside(make):

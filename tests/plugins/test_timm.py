@@ -201,8 +201,8 @@ def test_weights_in_the_hubs_cache_are_found_without_a_network(family, monkeypat
     path.write_bytes(b"")
     asked = []
 
-    def look(*words, **more):
-        asked.append((*words, *more.values()))
+    def look(*, repo_id, filename, revision):
+        asked.append((repo_id, filename, revision))
         return str(path)
 
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", look)

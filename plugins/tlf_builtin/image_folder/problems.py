@@ -28,7 +28,7 @@ def check_classes(found: Scan) -> None:
         name = next(iter(found.images))
         raise DataError(
             f"`{found.folder}` holds one class only, `{name}`, and at least two are needed",
-            hint=_elsewhere(found),
+            hint=_elsewhere(found) or "add a folder for each of the other classes",
         )
     empty = [name for name, images in found.images.items() if not images]
     if empty:

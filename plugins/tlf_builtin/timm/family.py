@@ -128,8 +128,7 @@ class Timm(BackboneFamily[TimmOptions]):
             return path if path.is_file() else None
         from huggingface_hub import try_to_load_from_cache
 
-        repository, _, revision = config.hf_hub_id.partition("@")
-        found = try_to_load_from_cache(repository, _file(config), revision=revision or None)
+        found = try_to_load_from_cache(**_place_on_hub(config))
         return Path(found) if isinstance(found, str) else None
 
     def fetch(self, model: str) -> Path:
@@ -233,8 +232,13 @@ def _network_class(model: str) -> type[nn.Module]:
         return type(_create(model, {}))
 
 
-def _file(config: PretrainedCfg) -> str:
-    return config.hf_hub_filename or _FILE
+def _place_on_hub(config: PretrainedCfg) -> dict[str, Any]:
+    repository, _, revision = str(config.hf_hub_id).partition("@")
+    return {
+        "repo_id": repository,
+        "filename": config.hf_hub_filename or _FILE,
+        "revision": revision or None,
+    }
 
 
 def _address(config: PretrainedCfg) -> str | None:
@@ -257,8 +261,7 @@ def _download(config: PretrainedCfg) -> Path:
     if config.hf_hub_id:
         from huggingface_hub import hf_hub_download
 
-        repository, _, revision = config.hf_hub_id.partition("@")
-        return Path(hf_hub_download(repository, _file(config), revision=revision or None))
+        return Path(hf_hub_download(**_place_on_hub(config)))
     address = _address(config)
     if address is None:
         raise FileNotFoundError("timm knows of no weights")
