@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from pydantic import Field
 
-from tlf.plugin import Budget, Options, Outline, Step, Strategy, Train
+from tlf.plugin import Budget, Outline, Step, Strategy, Train
+from tlf_builtin.full_fine_tuning.norms import NormsOptions
 
 
-class FullFineTuningOptions(Options):
+class FullFineTuningOptions(NormsOptions):
     """Options of `full-fine-tuning`."""
 
     body_rate: float = Field(
@@ -19,11 +19,6 @@ class FullFineTuningOptions(Options):
         le=1.0,
         description="The backbone's learning rate as a fraction of `training.learning_rate`. Small, "
         "because a new head's first gradients are noise to features that are already good.",
-    )
-    norms: Literal["frozen", "learn"] = Field(
-        default="frozen",
-        description="Whether the backbone's normalisations keep their pretrained statistics and "
-        "parameters, or learn. Batches of a few images are a poor estimate of either.",
     )
 
 
@@ -37,12 +32,7 @@ class FullFineTuning(Strategy[FullFineTuningOptions]):
 
     def steps(self, outline: Outline, budget: Budget) -> Sequence[Step]:
         """Return the one step."""
-        body = [
-            group
-            for stage in outline.stages[:-1]
-            for group in stage.groups
-            if self.options.norms == "learn" or not group.endswith(":norm")
-        ]
+        body = [group for stage in outline.stages[:-1] for group in self.options.learning(stage)]
         return (
             Train(
                 name="all",

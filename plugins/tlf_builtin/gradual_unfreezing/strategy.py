@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
-from typing import Literal
 
 from pydantic import Field
 
-from tlf.plugin import Budget, Options, Outline, StageOutline, Step, Strategy, Train
+from tlf.plugin import Budget, Outline, Step, Strategy, Train
+from tlf_builtin.full_fine_tuning.norms import NormsOptions
 
 
-class GradualUnfreezingOptions(Options):
+class GradualUnfreezingOptions(NormsOptions):
     """Options of `gradual-unfreezing`."""
 
     thaws: int = Field(
@@ -39,11 +39,6 @@ class GradualUnfreezingOptions(Options):
         le=1.0,
         description="What the rate is multiplied by from each thaw to the next: lower layers are more "
         "general, and need to move less. 1/2.6 is Howard and Ruder's.",
-    )
-    norms: Literal["frozen", "learn"] = Field(
-        default="frozen",
-        description="Whether the backbone's normalisations keep their pretrained statistics and "
-        "parameters, or learn. Batches of a few images are a poor estimate of either.",
     )
 
 
@@ -79,22 +74,14 @@ class GradualUnfreezing(Strategy[GradualUnfreezingOptions]):
 
     def _parts(self, outline: Outline, most: int) -> list[tuple[str, ...]]:
         """Return the groups that each thaw adds, the top of the network first."""
-        groups = [
-            chosen
-            for stage in reversed(outline.stages[:-1])
-            if (chosen := tuple(self._chosen(stage)))
-        ][: self.options.depth]
+        stages = [self.options.learning(stage) for stage in reversed(outline.stages[:-1])]
+        groups = [stage for stage in stages if stage][: self.options.depth]
         sizes = _shares(len(groups), min(self.options.thaws, most, len(groups)))
         ends = list(accumulate(sizes, initial=0))
         return [
             tuple(group for stage in groups[start:end] for group in stage)
             for start, end in pairwise(ends)
         ]
-
-    def _chosen(self, stage: StageOutline) -> Iterator[str]:
-        for group in stage.groups:
-            if self.options.norms == "learn" or not group.endswith(":norm"):
-                yield group
 
 
 def _shares(total: int, count: int) -> list[int]:
