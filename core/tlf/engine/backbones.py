@@ -10,16 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from tlf.engine.parts import (
     Made,
-    build_backbone,
     default_weights_of,
     input_config_of,
     local_weights_of,
     make_family,
     models_of,
+    outline_backbone,
 )
 from tlf.errors import PluginError, TlfError, UsageError
 from tlf.plugin import Backbone, BackboneFamily, InputConfig, StageOutline, WeightsInfo
@@ -253,21 +251,15 @@ def _outline(
     family: Made[BackboneFamily[Any]], model: str, image_size: int, *, usual: int
 ) -> Backbone:
     """Return a backbone on the meta device; a `UsageError` if only the size is to blame."""
-    with torch.device("meta"):
-        try:
-            return build_backbone(family, model, image_size)
-        except PluginError as error:
-            # It is the size if another size works, and the family if none does.
-            if image_size == usual:
-                raise
-            build_backbone(family, model, usual)
-            cause = error.__cause__ or error
-            reason = " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
-            raise UsageError(
-                f"`{family.entry.declaration.name}/{model}` cannot take images of `{image_size}` "
-                f"pixels: {reason}",
-                hint=f"take {usual}, the size that its weights were trained with",
-            ) from error
+    name = f"{family.entry.declaration.name}/{model}"
+
+    def wrong_size(reason: str) -> UsageError:
+        return UsageError(
+            f"`{name}` cannot take images of `{image_size}` pixels: {reason}",
+            hint=f"take {usual}, the size that its weights were trained with",
+        )
+
+    return outline_backbone(family, model, image_size, usual=usual, wrong_size=wrong_size)
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -281,6 +281,39 @@ def build_backbone(family: Made[BackboneFamily[Any]], model: str, image_size: in
     return backbone
 
 
+def outline_backbone(
+    family: Made[BackboneFamily[Any]],
+    model: str,
+    image_size: int,
+    *,
+    usual: int,
+    wrong_size: Callable[[str], TlfError],
+) -> Backbone:
+    """Return a model as a backbone on the meta device, where it costs no memory.
+
+    Args:
+        family: The family.
+        model: One of its models.
+        image_size: Side of the square input image, in pixels.
+        usual: The size that the model's weights were trained with.
+        wrong_size: Makes the error for a size that the network cannot take, of its own reason.
+
+    Raises:
+        PluginError: It can be built for no size, so that the family is to blame.
+    """
+    with torch.device("meta"):
+        try:
+            return build_backbone(family, model, image_size)
+        except PluginError as error:
+            # It is the size if another size works, and the family if none does.
+            if image_size == usual:
+                raise
+            build_backbone(family, model, usual)
+            cause = error.__cause__ or error
+            reason = " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
+            raise wrong_size(reason) from error
+
+
 def open_source(source: Made[DataSource[Any]]) -> Dataset:
     """Return the data set of a data source, which keeps what data sources promise.
 

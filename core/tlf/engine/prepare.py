@@ -18,7 +18,6 @@ from tlf.engine.model import LinearHead, outline_of
 from tlf.engine.network import chunk_size_of
 from tlf.engine.parts import (
     Made,
-    build_backbone,
     default_weights_of,
     described_options,
     input_config_of,
@@ -29,11 +28,12 @@ from tlf.engine.parts import (
     make_transform,
     models_of,
     open_source,
+    outline_backbone,
     parts_of,
     pinned_device,
     steps_of,
 )
-from tlf.errors import PluginError, Problem, SpecError, WeightsError, did_you_mean
+from tlf.errors import Problem, SpecError, WeightsError, did_you_mean
 from tlf.planning import RunPlan, plan_steps
 from tlf.plugin import (
     BackboneFamily,
@@ -147,28 +147,24 @@ def outline_network(
         SpecError: The network cannot take images of that size.
         PluginError: It cannot be built at all.
     """
-    size = transform.part.size
+    backbone = outline_backbone(
+        family,
+        model,
+        transform.part.size,
+        usual=config.size,
+        wrong_size=lambda reason: _wrong_size(spec, transform, config.size, reason),
+    )
     with torch.device("meta"):
-        try:
-            backbone = build_backbone(family, model, size)
-        except PluginError as error:
-            # It is the size if another size works, and the family if none does.
-            if size == config.size:
-                raise
-            build_backbone(family, model, config.size)
-            raise _wrong_size(spec, transform, config.size, error) from error
         head = LinearHead(backbone.output_width, classes, spec.head.options.dropout)
     return outline_of(backbone, head)
 
 
 def _wrong_size(
-    spec: RunSpec, transform: Made[Transform[Any]], usual: int, error: PluginError
+    spec: RunSpec, transform: Made[Transform[Any]], usual: int, reason: str
 ) -> SpecError:
     """Return the error for a size that the network cannot take, with the network's own reason."""
     has_size = "size" in transform.entry.options_model().model_fields
     size = transform.part.size
-    cause = error.__cause__ or error
-    reason = " ".join(str(cause).split()).rstrip(".") or type(cause).__name__
     problem = Problem(
         "transforms.options.size" if has_size else "transforms",
         f"`{spec.backbone.name}` cannot take images of `{size}` pixels: {reason}",
