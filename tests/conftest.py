@@ -27,6 +27,14 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
+@pytest.fixture(autouse=True)
+def cache_directory(monkeypatch, tmp_path_factory):
+    """A cache of each test's own: nothing that another one computed is found."""
+    folder = tmp_path_factory.mktemp("cache", numbered=True) / "tlf"
+    monkeypatch.setenv("TLF_CACHE_DIR", str(folder))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """The folder of real image sets and weights; tests that need it skip where it is absent."""

@@ -10,7 +10,8 @@ from PIL import Image
 import tlf
 from tests.benchmarks import digits
 from tests.benchmarks.ants_bees import spec
-from tlf.engine.network import evaluate_batches
+from tlf.data import to_input
+from tlf.engine.network import head_logits
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +124,15 @@ def test_a_network_of_timm_ends_up_where_its_twin_of_torchvision_does(ants_bees,
 
 def logits_of(predictor, images):
     """What the network of a run says before the softmax."""
-    transform, device = predictor._transform, predictor._device
-    loaded = [transform.load(Image.open(path)) for path in images]
-    chunks = [(transform.evaluate(torch.stack(loaded[i : i + 9])), 9) for i in range(0, 153, 9)]
-    return evaluate_batches(predictor._model, chunks, transform, device)
+    transform, inference = predictor._transform, predictor._inference
+    logits = []
+    for start in range(0, len(images), 9):
+        loaded = [transform.load(Image.open(path)) for path in images[start : start + 9]]
+        views = transform.evaluate(torch.stack(loaded))
+        crossing = to_input(views, transform.mean, transform.std, predictor._device)
+        features = inference.run(crossing, 0, inference.stages)
+        logits.append(head_logits(predictor._head, features, inference.chunk_size))
+    return torch.cat(logits)
 
 
 @pytest.mark.slow

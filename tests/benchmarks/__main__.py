@@ -2,14 +2,32 @@
 
 import sys
 
-from tests.benchmarks import ants_bees, digits, end_to_end, full_fine_tuning, start_up
+from tests.benchmarks import (
+    ants_bees,
+    decoded,
+    digits,
+    end_to_end,
+    feature_extraction,
+    full_fine_tuning,
+    gradual,
+    many_images,
+    peers,
+    start_up,
+    views,
+)
 
 BENCHMARKS = {
     "ants-bees": ants_bees.main,
+    "decoded-level": decoded.main,
     "digits": digits.main,
     "end-to-end": end_to_end.main,
+    "feature-extraction": feature_extraction.main,
     "full-fine-tuning": full_fine_tuning.main,
+    "gradual-unfreezing": gradual.main,
+    "many-images": many_images.main,
+    "peers": peers.main,
     "start-up": start_up.main,
+    "views": views.main,
 }
 
 

@@ -78,7 +78,9 @@ def random_batch(job):
 
 
 def train_batch(job, model, optimizer):
-    optimizer.backward(training_loss(model, *random_batch(job), job.spec, job.device))
+    images, labels = random_batch(job)
+    loss = training_loss(model, images, 0, labels, spec=job.spec, device=job.device)
+    optimizer.backward(loss)
     optimizer.step(1.0)
 
 
@@ -136,6 +138,22 @@ def test_what_is_frozen_keeps_its_bytes_and_the_head_learns(spec_on_gpu, job_on_
     after = load_file(run.directory / "model.safetensors")
     changed = {name for name, tensor in after.items() if not tensor.equal(before[name].cpu())}
     assert changed == {"head.linear.weight", "head.linear.bias"}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("strategy", ["feature-extraction", "gradual-unfreezing"])
+def test_features_that_are_found_are_those_that_are_computed(spec_on_gpu, precision, strategy):
+    changes = {"strategy": strategy, "training": {"epochs": 3, "batch_size": 8, "views": 2}}
+    runs = [
+        tlf.run(spec_on_gpu(precision, **changes, cache={"mode": mode}))
+        for mode in ("auto", "auto", "off")
+    ]
+    if strategy == "feature-extraction":
+        assert runs[1].report["images_through_backbone"] == 0
+    # Where the network itself trains, some of CUDA's kernels add in whatever order they finish.
+    first = lines(runs[0].directory / "metrics.jsonl")[0]
+    for run in runs[1:]:
+        assert lines(run.directory / "metrics.jsonl")[0] == first
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -15,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from tlf.cli.backbones import backbones_app
+from tlf.cli.cache import cache_app
 from tlf.cli.compare import compare_command
 from tlf.cli.devices import devices_app
 from tlf.cli.init import init_command
@@ -42,6 +43,7 @@ app.command("plan")(plan_command)
 app.command("compare")(compare_command)
 app.command("predict")(predict_command)
 app.add_typer(backbones_app, name="backbones")
+app.add_typer(cache_app, name="cache")
 app.add_typer(devices_app, name="devices")
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(spec_app, name="spec")

@@ -11,7 +11,7 @@ from tlf.cli.arguments import Json, Set, Spec
 
 if TYPE_CHECKING:
     from tlf.engine.probe import Measurement
-    from tlf.planning import RunPlan
+    from tlf.planning import PlannedStep, RunPlan
 
 FROZEN, PARTLY, LEARNS = ".", "+", "*"
 #: What a stage does in a step, where words would be too wide: a column a step.
@@ -71,6 +71,8 @@ def show_plan(plan: RunPlan, measurements: Sequence[Measurement] = ()) -> None:
     for note in _notes(plan):
         console.print(f"{note}\n")
     console.print(_step_table(plan, measurements))
+    console.print()
+    console.print(_cache_table(plan, measured=bool(measurements)))
 
 
 def _weights(plan: RunPlan) -> str:
@@ -151,7 +153,7 @@ def _step_table(plan: RunPlan, measurements: Sequence[Measurement]) -> object:
     rows = [
         [
             f"{number} {step.name}",
-            str(step.epochs),
+            str(step.epochs) if step.kind == "train" else step.kind,
             f"{step.trainable_parameters:,}",
             f"{step.frozen_parameters:,}",
             _rates(step.rates.values()),
@@ -167,7 +169,37 @@ def _step_table(plan: RunPlan, measurements: Sequence[Measurement]) -> object:
     return table(columns, rows)
 
 
+def _cache_table(plan: RunPlan, *, measured: bool) -> object:
+    """Return what each step keeps of its frozen part; with seconds, if the probe measured any."""
+    from tlf.cache import in_words
+    from tlf.cli.tables import seconds, table
+
+    columns = ["step", "keeps", ">size"] + ([">frozen part", ">without"] if measured else [])
+    rows = []
+    for number, step in enumerate(plan.steps, start=1):
+        cache = step.cache
+        row = [f"{number} {step.name}", _kept(plan, step), in_words(cache.bytes)]
+        if measured:
+            row += [f"about {seconds(cache.seconds)}", f"about {seconds(cache.seconds_without)}"]
+        rows.append(row)
+    return table(columns, rows)
+
+
+def _kept(plan: RunPlan, step: PlannedStep) -> str:
+    """Return what a step keeps, and why, in words."""
+    cache = step.cache
+    if cache.level == "none":
+        return f"nothing: {cache.why}"
+    if cache.level == "decoded":
+        return f"decoded images: {cache.why}"
+    pooled = cache.cut == len(plan.stages) - 1
+    where = "pooled" if pooled else f"after {plan.stages[cache.cut - 1]['name']}"
+    return f"features, {where}: {cache.why}"
+
+
 def _rates(rates: object) -> str:
     values = sorted(set(rates))  # type: ignore[call-overload]
+    if not values:
+        return "-"
     ends = [values[0]] if len(values) == 1 else [values[0], values[-1]]
     return " to ".join(f"{value:.3g}" for value in ends)

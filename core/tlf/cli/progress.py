@@ -73,6 +73,9 @@ class ProgressListener(Listener):
     def step_started(self, step: PlannedStep) -> None:
         """Say what the step trains."""
         self._step = step
+        if step.kind != "train":
+            self._say(f"step {step.name}: the head is solved for on frozen features ({step.kind})")
+            return
         self._say(
             f"step {step.name}, {step.epochs} epoch{'' if step.epochs == 1 else 's'}: "
             f"{step.trainable_parameters:,} parameters learn, {step.frozen_parameters:,} are frozen"
@@ -88,6 +91,15 @@ class ProgressListener(Listener):
             facts = f"{speed:.0f} images/s · loss {loss:.3f}{self._accuracy} · {self._left()} left"
             label = f"{self._title}{self._step.name} {epoch}/{self._plan.epochs}"
             self._show(label, self._batches, total, facts)
+
+    def step_solved(self, record: dict[str, Any]) -> None:
+        """Say what was chosen, and how good it is."""
+        solved = record["solved"]
+        name = "neighbours" if solved["method"] == "knn" else "strength"
+        accuracy = record["validation"].get("accuracy")
+        shown = "" if accuracy is None else f" · accuracy {accuracy:.1%}"
+        self._say(f"{name} {solved['chosen']:g}{shown}")
+        self._epoch_started = time.perf_counter()
 
     def epoch_finished(self, record: dict[str, Any]) -> None:
         """Write the epoch's line, or put its accuracy behind the bar."""

@@ -79,6 +79,14 @@ def show_result(finished: Run) -> None:
             f"one run, seed {report['seed']}; 95% interval of its accuracy over images: "
             f"{interval(report['accuracy_interval'])}"
         )
+    cache = report["cache"]
+    if cache["rows_computed"] or cache["rows_found"]:
+        console.print(
+            f"images and frozen part: {seconds(cache['seconds'])}, for {cache['rows_computed']:,} "
+            f"views computed and {cache['rows_found']:,} found "
+            f"(predicted {seconds(cache['predicted_seconds'])}; "
+            f"{seconds(cache['predicted_seconds_without'])} if nothing were kept)"
+        )
     total = seconds(report["timings"]["total_seconds"])
     console.print(
         f"{total} in all, {report['images_through_backbone']:,} images through the backbone\n"

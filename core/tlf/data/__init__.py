@@ -7,22 +7,32 @@ from tlf.data.batches import (
     batch_order,
     batches_per_epoch,
     evaluation_batches,
-    padded_chunks,
+    in_background,
     train_batches,
 )
 from tlf.data.decode import UnreadableImageError, decode, digest
 from tlf.data.headers import Header, read_headers
 from tlf.data.inputs import to_device, to_input
 from tlf.data.listing import list_images
-from tlf.data.loaded import Loaded, LoadedSplit, load_dataset
-from tlf.data.views import Views, load_views, view_of_epoch
+from tlf.data.loaded import (
+    DecodedImages,
+    DigestMemory,
+    Loaded,
+    LoadedSplit,
+    Use,
+    load_dataset,
+)
+from tlf.data.views import Views, load_views, make_views, view_of_epoch
 
 __all__ = [
+    "DecodedImages",
+    "DigestMemory",
     "Header",
     "Loaded",
     "LoadedSplit",
     "Skipped",
     "UnreadableImageError",
+    "Use",
     "Views",
     "batch_order",
     "batches_per_epoch",
@@ -30,10 +40,11 @@ __all__ = [
     "decode",
     "digest",
     "evaluation_batches",
+    "in_background",
     "list_images",
     "load_dataset",
     "load_views",
-    "padded_chunks",
+    "make_views",
     "read_headers",
     "to_device",
     "to_input",

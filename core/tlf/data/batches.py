@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
 from tlf.data.seeds import stable_generator
 from tlf.data.threads import ordered_results, start_threads
-from tlf.data.views import Views, load_views, view_of_epoch
+from tlf.data.views import Views, view_of_epoch
 
 if TYPE_CHECKING:
     from tlf.data.loaded import LoadedSplit
-    from tlf.plugin import Transform
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+
+#: Gets a split, places in it, and the view of each: its number, or None for evaluation's.
+Fetch = Callable[["LoadedSplit", Sequence[int], Sequence[int | None]], ResultT]
 
 #: How many batches are made in advance.
 AHEAD = 2
@@ -57,80 +59,59 @@ def batch_order(count: int, batch_size: int, seed: int, epoch: int) -> list[list
 
 def train_batches(
     split: LoadedSplit,
-    transform: Transform[Any],
+    fetch: Fetch[ResultT],
     *,
     batch_size: int,
     views: Views,
-    augmentation_seed: int,
     seed: int,
     epoch: int,
-) -> Generator[tuple[torch.Tensor, torch.Tensor, list[int]]]:
-    """Yield an epoch's batches: views uint8 `(n, 3, S, S)`, labels `(n,)`, places in the split.
+) -> Generator[tuple[ResultT, torch.Tensor]]:
+    """Yield an epoch's batches: what is fetched of the images, and labels `(n,)`.
 
-    A thread makes up to two batches in advance. Its errors are raised here. It ends with the
+    A thread fetches up to two batches in advance. Its errors are raised here. It ends with the
     iteration, however that ends.
 
     Args:
         split: The training images.
-        transform: Makes the views.
+        fetch: Gets the split, places in it, and the number of the view of each.
         batch_size: Images a batch.
         views: How many views there are of each image.
-        augmentation_seed: Draws the views.
         seed: Draws the order, and which view of an image the epoch trains on.
         epoch: Index of the epoch in the whole run.
     """
 
-    def make(indices: list[int]) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-        chosen = [view_of_epoch(views, seed, split.digests[index], epoch) for index in indices]
-        numbers = [number for number in chosen if number is not None]
-        images = load_views(
-            split, transform, indices, view=numbers or None, augmentation_seed=augmentation_seed
-        )
-        return images, split.labels[indices], indices
+    def make(indices: list[int]) -> tuple[ResultT, torch.Tensor]:
+        numbers = [view_of_epoch(views, seed, split.digests[index], epoch) for index in indices]
+        return fetch(split, indices, numbers), split.labels[indices]
 
-    return _in_background(make, batch_order(len(split), batch_size, seed, epoch))
-
-
-def padded_chunks(count: int, chunk_size: int) -> Iterator[tuple[list[int], int]]:
-    """Yield the numbers 0 to `count - 1` in chunks of one size, each with how many of it count.
-
-    The last chunk is filled up with its last number. So an image's result does not depend on how
-    many it is evaluated with.
-
-    Args:
-        count: Number of images.
-        chunk_size: Size of every chunk, at least 1.
-    """
-    for start in range(0, count, chunk_size):
-        chunk = list(range(start, min(start + chunk_size, count)))
-        yield chunk + chunk[-1:] * (chunk_size - len(chunk)), len(chunk)
+    return in_background(make, batch_order(len(split), batch_size, seed, epoch))
 
 
 def evaluation_batches(
-    split: LoadedSplit, transform: Transform[Any], chunk_size: int
-) -> Generator[tuple[torch.Tensor, int]]:
-    """Yield a split in order as evaluation sees it: views uint8 `(chunk_size, 3, S, S)`.
-
-    With each chunk comes how many of its rows count; the others pad it. Made in the background like
-    training's batches.
+    split: LoadedSplit, fetch: Fetch[ResultT], batch_size: int
+) -> Generator[ResultT]:
+    """Yield what is fetched of a split, in order, as evaluation sees it. Made in the background.
 
     Args:
         split: The images.
-        transform: Makes the views.
-        chunk_size: Rows of every chunk.
+        fetch: Gets the split, places in it, and None, for evaluation's view, as often.
+        batch_size: Images a batch; there may be fewer in the last.
     """
 
-    def make(chunk: tuple[list[int], int]) -> tuple[torch.Tensor, int]:
-        indices, valid = chunk
-        # What only pads is not worth decoding.
-        images = load_views(split, transform, indices[:valid], view=None, augmentation_seed=0)
-        padding = images[-1:].expand(len(indices) - valid, -1, -1, -1)
-        return torch.cat([images, padding]), valid
+    def make(start: int) -> ResultT:
+        indices = range(start, min(start + batch_size, len(split)))
+        return fetch(split, indices, [None] * len(indices))
 
-    return _in_background(make, padded_chunks(len(split), chunk_size))
+    return in_background(make, range(0, len(split), batch_size))
 
 
-def _in_background(make: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Generator[ResultT]:
+def in_background(make: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Generator[ResultT]:
+    """Yield what a function makes of each item; a thread makes up to two in advance.
+
+    Args:
+        make: Runs in the thread.
+        items: Its arguments.
+    """
     executor = start_threads(1)
     try:
         with closing(ordered_results(executor, make, items, ahead=AHEAD)) as results:

@@ -1,10 +1,13 @@
-"""From items to images of one size, in threads."""
+"""From items to images of one size, in threads; what is known already is not read again."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,8 +22,43 @@ from tlf.data.threads import ThreadPool
 from tlf.errors import PluginError
 from tlf.plugin import Item, Transform
 
-#: Digest of an item's content and the image, or why it cannot be read.
-Result = tuple[str, torch.Tensor] | str
+
+@dataclass(frozen=True)
+class Wanted:
+    """An item that is to be read.
+
+    Attributes:
+        item: The item.
+        digest: Of its content, if that is known.
+        needed: Says of the digest whether the image is needed. Called in any thread.
+        prepare: Makes something of digest and image, uint8 `(3, H, W)`. Called in any thread.
+    """
+
+    item: Item
+    digest: str | None = None
+    needed: Callable[[str], bool] = lambda _: True
+    prepare: Callable[[str, torch.Tensor], object] = lambda _digest, _image: None
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read of an item.
+
+    Attributes:
+        digest: Of its content.
+        image: What the transform makes of it; None if nobody needs it.
+        stat: Of its file, from before it was read; None if it has no file or was not read.
+        prepared: What was made of the image.
+    """
+
+    digest: str
+    image: torch.Tensor | None
+    stat: os.stat_result | None = None
+    prepared: object = None
+
+
+#: What was read of an item, or why it cannot be read.
+Result = Read | str
 
 ReadT = TypeVar("ReadT")
 
@@ -59,23 +97,35 @@ class Reader:
         self._lock = threading.Lock()
         self.images_decoded = 0
 
-    def read(self, items: Iterable[Item]) -> Generator[Result]:
-        """Yield digest and image of each item, in order, or why it cannot be read.
+    def read(self, wanted: Iterable[Wanted]) -> Generator[Result]:
+        """Yield what was read of each item, in order, or why it cannot be read.
 
         Args:
-            items: What to read.
+            wanted: What to read.
         """
-        with pil_warnings_ignored(), closing(self._pool.map(self._read, items)) as results:
+        with pil_warnings_ignored(), closing(self._pool.map(self._read, wanted)) as results:
             yield from results
 
-    def _read(self, item: Item) -> Result:
-        found = read_item(item, lambda content: (decode(content), digest(content)))
+    def _read(self, wanted: Wanted) -> Result:
+        item, needed = wanted.item, wanted.needed
+        if wanted.digest is not None and not needed(wanted.digest):
+            return Read(wanted.digest, None)
+        stat = _stat(item.path)
+
+        def use(content: bytes | np.ndarray) -> tuple[str, Image | None]:
+            identity = digest(content)
+            return identity, decode(content) if needed(identity) else None
+
+        found = read_item(item, use)
         if isinstance(found, str):
             return found
-        image, identity = found
+        identity, image = found
+        if image is None:
+            return Read(identity, None, stat)
         with self._lock:
             self.images_decoded += 1
-        return identity, self._load(item, image)
+        loaded = self._load(item, image)
+        return Read(identity, loaded, stat, wanted.prepare(identity, loaded))
 
     def _load(self, item: Item, image: Image) -> torch.Tensor:
         try:
@@ -88,3 +138,11 @@ class Reader:
         if not isinstance(loaded, torch.Tensor):
             raise broken_transform(f"it loads `{item.id}` as {type(loaded).__name__}, no tensor")
         return loaded
+
+
+def _stat(path: Path | None) -> os.stat_result | None:
+    # Before the reading: if the file is written to meanwhile, its times are later than these.
+    try:
+        return None if path is None else path.stat()
+    except OSError:
+        return None

@@ -25,6 +25,8 @@ Views = Literal["none", "every-epoch"] | int
 def view_of_epoch(views: Views, seed: int, digest: str, epoch: int) -> int | None:
     """Return which view of an image an epoch trains on; None for the evaluation's.
 
+    Of K views, each comes once in K epochs; which of them is first differs from image to image.
+
     Args:
         views: How many there are.
         seed: The run's seed.
@@ -35,15 +37,14 @@ def view_of_epoch(views: Views, seed: int, digest: str, epoch: int) -> int | Non
         return None
     if views == "every-epoch":
         return epoch
-    return stable_seed("view of epoch", seed, digest, epoch) % views
+    return (stable_seed("first view", seed, digest) + epoch) % views
 
 
 def load_views(
     split: LoadedSplit,
     transform: Transform[Any],
     indices: Sequence[int],
-    *,
-    view: int | Sequence[int] | None,
+    views: Sequence[int | None],
     augmentation_seed: int,
 ) -> torch.Tensor:
     """Return one view of each image, uint8 `(n, 3, size, size)`.
@@ -52,24 +53,53 @@ def load_views(
         split: Where the images are.
         transform: Makes the views.
         indices: Places of the images in the split.
-        view: Number of the view, from 0: one for all images or one for each. None for the view that
-            evaluation sees.
+        views: The view of each: its number, from 0, or None for the view that evaluation sees.
         augmentation_seed: Draws the random views.
 
     Raises:
         PluginError: The transform returns something else.
     """
-    loaded = split.load(indices)
-    if view is None:
-        made = transform.evaluate(loaded)
-    else:
-        numbers = [view] * len(indices) if isinstance(view, int) else view
-        generators = [
-            stable_generator("view", augmentation_seed, split.digests[index], number)
-            for index, number in zip(indices, numbers, strict=True)
-        ]
-        made = transform.augment(loaded, generators)
-    expected = (len(indices), 3, transform.size, transform.size)
+    digests = [split.digests[index] for index in indices]
+    return make_views(split.load(indices), transform, digests, views, augmentation_seed)
+
+
+def make_views(
+    images: torch.Tensor,
+    transform: Transform[Any],
+    digests: Sequence[str],
+    views: Sequence[int | None],
+    augmentation_seed: int,
+) -> torch.Tensor:
+    """Return one view of each image, uint8 `(n, 3, size, size)`.
+
+    Args:
+        images: What the transform's `load` returned, uint8 `(n, 3, H, W)`.
+        transform: Makes the views.
+        digests: Of each image's content.
+        views: The view of each; see `load_views`.
+        augmentation_seed: Draws the random views.
+
+    Raises:
+        PluginError: The transform returns something else.
+    """
+    plain = [row for row, view in enumerate(views) if view is None]
+    if len(plain) == len(views):
+        return _checked(transform.evaluate(images), len(images), transform)
+    drawn = [(row, view) for row, view in enumerate(views) if view is not None]
+    generators = [
+        stable_generator("view", augmentation_seed, digests[row], view) for row, view in drawn
+    ]
+    if not plain:
+        return _checked(transform.augment(images, generators), len(images), transform)
+    made = torch.empty(len(images), 3, transform.size, transform.size, dtype=torch.uint8)
+    rows = [row for row, _ in drawn]
+    made[plain] = _checked(transform.evaluate(images[plain]), len(plain), transform)
+    made[rows] = _checked(transform.augment(images[rows], generators), len(rows), transform)
+    return made
+
+
+def _checked(made: object, count: int, transform: Transform[Any]) -> torch.Tensor:
+    expected = (count, 3, transform.size, transform.size)
     if not isinstance(made, torch.Tensor):
         raise broken_transform(f"a view is {type(made).__name__}, no tensor")
     if made.dtype != torch.uint8 or tuple(made.shape) != expected:

@@ -14,17 +14,34 @@ from pydantic import BaseModel, Field, ValidationError
 from safetensors import SafetensorError
 
 from tlf.engine.files import read_json, read_tensors, write_json, write_tensors
+from tlf.engine.solve.neighbours import KnnHead
 from tlf.errors import OutputError
 from tlf.plugin import InputConfig
 from tlf.spec.model import FORBID, HeadSpec, PartSpec
 
 if TYPE_CHECKING:
-    from tlf.engine.model import Model
+    from tlf.engine.model import LinearHead, Model
     from tlf.engine.prepare import Job
 
 SCHEMA_VERSION: Literal[1] = 1
 DESCRIPTION = "model.json"
 TENSORS = "model.safetensors"
+
+
+class Neighbours(BaseModel):
+    """A head that is made of training images.
+
+    Attributes:
+        k: How many of them vote.
+        temperature: How much the nearest one counts.
+        stored: How many there are.
+    """
+
+    model_config = FORBID
+
+    k: Annotated[int, Field(ge=1)]
+    temperature: Annotated[float, Field(gt=0.0)]
+    stored: Annotated[int, Field(ge=1)]
 
 
 class Description(BaseModel):
@@ -37,6 +54,7 @@ class Description(BaseModel):
         classes: Names of the classes, in the order of the network's outputs.
         backbone: Name and options.
         head: Name and options.
+        neighbours: What stands in the place of the head, if it was solved for by `knn`.
         transforms: Name and options.
         input: What the backbone's weights were trained to see.
         image_size: Side of the square input image, in pixels.
@@ -51,24 +69,31 @@ class Description(BaseModel):
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
     backbone: PartSpec
     head: HeadSpec
+    neighbours: Neighbours | None = None
     transforms: PartSpec
     input: InputConfig
     image_size: Annotated[int, Field(ge=1)]
     device: PartSpec
 
 
-def describe_model(job: Job) -> Description:
+def describe_model(job: Job, head: LinearHead | KnnHead) -> Description:
     """Return what predicting needs to know of a run's network.
 
     Args:
         job: The run.
+        head: The network's head.
     """
     spec = job.spec
+    neighbours = None
+    if isinstance(head, KnnHead):
+        stored = len(head.labels)
+        neighbours = Neighbours(k=head.k, temperature=head.temperature, stored=stored)
     return Description(
         name=spec.name,
         classes=job.plan.classes,
         backbone=PartSpec(name=spec.backbone.name, options=spec.backbone.options),
         head=spec.head,
+        neighbours=neighbours,
         transforms=spec.transforms,
         input=job.input_config,
         image_size=job.transform.size,
@@ -86,7 +111,7 @@ def write_artifact(folder: Path, model: Model, job: Job) -> None:
         job: The run.
     """
     write_tensors(folder / TENSORS, model.state_dict(), {"format": "pt"})
-    write_json(folder / DESCRIPTION, describe_model(job).model_dump(mode="json"))
+    write_json(folder / DESCRIPTION, describe_model(job, model.head).model_dump(mode="json"))
 
 
 def read_artifact(folder: Path) -> tuple[Description, dict[str, torch.Tensor]]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
+
+ItemT = TypeVar("ItemT")
 
 _IMPORTED = time.perf_counter()
 
@@ -24,6 +27,33 @@ def timed(seconds: dict[str, float], kind: str) -> Iterator[None]:
         yield
     finally:
         seconds[kind] = seconds.get(kind, 0.0) + time.perf_counter() - started
+
+
+class Waiting(Generic[ItemT]):
+    """An iteration that knows how long it was waited for.
+
+    Args:
+        items: What is iterated over, once.
+
+    Attributes:
+        seconds: How long the items took to come.
+    """
+
+    def __init__(self, items: Iterable[ItemT]) -> None:
+        self._items = items
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[ItemT]:
+        items = iter(self._items)
+        while True:
+            started = time.perf_counter()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                self.seconds += time.perf_counter() - started
+            yield item
 
 
 def process_seconds() -> float:

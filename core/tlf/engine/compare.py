@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,8 +14,9 @@ from tlf.engine.directory import RunDirectory
 from tlf.engine.listener import Listener
 from tlf.engine.metrics import accuracy_interval
 from tlf.engine.prepare import Job, prepare
-from tlf.engine.run import Images, Run, read_images, run_raw
+from tlf.engine.run import Run, run_raw
 from tlf.errors import (
+    DataError,
     PluginError,
     Problem,
     RunInterrupted,
@@ -43,6 +45,8 @@ class Cell:
         total_seconds: As in the run's report.
         trainable_parameters: The most that any step trains.
         images_through_backbone: As in the run's report.
+        images_decoded: As in the run's report.
+        images_measured: As in the run's report.
     """
 
     strategy: str
@@ -53,6 +57,8 @@ class Cell:
     total_seconds: float | None = None
     trainable_parameters: int | None = None
     images_through_backbone: int | None = None
+    images_decoded: int = 0
+    images_measured: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Row:
         failed: How many runs did not.
         accuracy: Mean over the seeds, in [0, 1]; None if no run finished.
         accuracy_interval: 95% interval of that mean over the images that might have been measured.
-        seconds: Mean over the seeds, each as if it had read the images by itself.
+        seconds: Mean over the seeds. What an earlier run has left in the cache is not computed again.
         trainable_parameters: The most that any step trains.
         images_through_backbone: Mean over the seeds.
     """
@@ -143,13 +149,18 @@ def compare(
     cells = [(name, checked.seed + number) for name in strategies for number in range(seeds)]
     output = resolve_path(raw.folder, checked.output, "output")
     with RunDirectory(output, f"{checked.name}-comparison", output_directory) as directory:
-        comparer.read(strategies, checked.seed)
+        comparer.plan(strategies, checked.seed)
         directory.write_text("spec.json", raw.text)
         folder = directory.publish()
         done = []
         try:
             for strategy, seed in cells:
                 done.append(comparer.run(strategy, seed, folder))
+        except DataError:
+            # All runs have the same data: where the first one cannot read them, there is nothing to
+            # compare, and nothing to keep.
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         except (RunInterrupted, KeyboardInterrupt) as error:
             raise RunInterrupted(
                 f"stopped after {len(done)} of {len(cells)} runs",
@@ -182,7 +193,7 @@ def _check_names(strategies: Sequence[str], registry: Registry) -> None:
 
 
 class _Comparer:
-    """Carries out the runs of a comparison, which share the decoded images."""
+    """Carries out the runs of a comparison; the cache lets them share what they compute."""
 
     def __init__(
         self,
@@ -193,11 +204,10 @@ class _Comparer:
         self._raw = raw
         self._base = base
         self._make_listener = listener
-        self._images: Images | None = None
         self._job: Job | None = None
 
-    def read(self, strategies: Sequence[str], seed: int) -> None:
-        """Plan every strategy, so that what is wrong is found before anything runs; read the images.
+    def plan(self, strategies: Sequence[str], seed: int) -> None:
+        """Plan every strategy, so that what is wrong is found before anything runs.
 
         Args:
             strategies: Names of the strategies, at least one.
@@ -207,8 +217,6 @@ class _Comparer:
         for strategy in strategies:
             raw = self._raw_of(strategy, seed)
             self._job = prepare(check(raw, registry), raw.folder, registry)
-        assert self._job is not None
-        self._images = read_images(self._job, self._listener(strategies[0], seed))
 
     def run(self, strategy: str, seed: int, folder: Path) -> Cell:
         """Carry out one run.
@@ -224,9 +232,8 @@ class _Comparer:
                 self._raw_of(strategy, seed),
                 output_directory=folder / name,
                 listener=self._listener(strategy, seed),
-                images=self._images,
             )
-        except RunInterrupted:
+        except (RunInterrupted, DataError):
             raise
         except TlfError as error:
             return Cell(strategy, seed, error=str(error))
@@ -243,18 +250,16 @@ class _Comparer:
             cells: The runs.
         """
         assert self._job is not None
-        assert self._images is not None
-        split = self._job.plan.metrics_on
-        count = len(self._images.loaded.splits[split])
+        count = max((cell.images_measured for cell in cells), default=0)
         rows = tuple(
             _row(name, [cell for cell in cells if cell.strategy == name], count)
             for name in strategies
         )
         return Comparison(
             directory=folder,
-            images_decoded=self._images.loaded.images_decoded,
+            images_decoded=sum(cell.images_decoded for cell in cells),
             images_measured=count,
-            metrics_on=split,
+            metrics_on=self._job.plan.metrics_on,
             rows=rows,
             cells=tuple(cells),
         )
@@ -283,6 +288,8 @@ def _cell(strategy: str, seed: int, name: str, finished: Run) -> Cell:
         total_seconds=report["timings"]["total_seconds"],
         trainable_parameters=max(step["trainable_parameters"] for step in report["steps"]),
         images_through_backbone=report["images_through_backbone"],
+        images_decoded=report["images_decoded"],
+        images_measured=report["images_measured"],
     )
 
 

@@ -47,8 +47,8 @@ def describe_environment(job: Job, loaded: Loaded, registry: Registry) -> dict[s
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.machine(),
-        "libraries": {name: metadata.version(name) for name in _LIBRARIES},
-        "plugins": [_describe_part(registry, kind, name) for kind, name in job.parts],
+        "libraries": library_versions(),
+        "plugins": [describe_part(registry, kind, name) for kind, name in job.parts],
         "data": {
             split: {"images": len(part.items), "digest": _digest_of(part.digests)}
             for split, part in loaded.splits.items()
@@ -59,7 +59,19 @@ def describe_environment(job: Job, loaded: Loaded, registry: Registry) -> dict[s
     }
 
 
-def _describe_part(registry: Registry, kind: str, name: str) -> dict[str, Any]:
+def library_versions() -> dict[str, str]:
+    """Return the version of each library that decides results."""
+    return {name: metadata.version(name) for name in _LIBRARIES}
+
+
+def describe_part(registry: Registry, kind: str, name: str) -> dict[str, Any]:
+    """Return who provides a part of a run: its plugin, with version and a digest of its code.
+
+    Args:
+        registry: The installed plugins.
+        kind: Kind of the part.
+        name: Its name.
+    """
     entry = registry.get(kind, name)
     return {
         "kind": kind,

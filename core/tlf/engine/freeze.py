@@ -7,6 +7,7 @@ that an optimizer still holds moves by momentum and decay. So the bytes are look
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -33,44 +34,87 @@ def tensor_digest(tensor: torch.Tensor) -> str:
     return digest.hexdigest()
 
 
-def frozen_digests(model: Model, frozen: Iterable[str]) -> dict[str, str]:
-    """Return a digest of every parameter and buffer in the frozen groups, by name.
+class FreezeContract:
+    """Proves, step by step, that no byte of what is frozen has changed.
+
+    A digest that is known stays valid until something may have changed its tensor, so a step begins
+    with those that the step before it ended with.
+
+    Args:
+        model: The network.
+
+    Attributes:
+        seconds: What the proofs have taken.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.seconds = 0.0
+        self._model = model
+        self._known: dict[str, str] = {}
+
+    def digests(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the digest of some parameters and buffers, by name.
+
+        Args:
+            names: As in the network's `tensors()`.
+        """
+        started = time.perf_counter()
+        tensors = self._model.tensors()
+        wanted = list(names)
+        for name in wanted:
+            if name not in self._known:
+                self._known[name] = tensor_digest(tensors[name])
+        self.seconds += time.perf_counter() - started
+        return {name: self._known[name] for name in wanted}
+
+    def begin(self, frozen: Iterable[str]) -> dict[str, str]:
+        """Return the digests of what is frozen in the step that begins, and forget all others.
+
+        Args:
+            frozen: Names of groups, `stage:kind`.
+        """
+        before = self.digests(frozen_tensors(self._model, frozen))
+        self._known = dict(before)
+        return before
+
+    def check(self, before: Mapping[str, str], step: str) -> None:
+        """Fail if a frozen tensor has changed.
+
+        Args:
+            before: What `begin` returned.
+            step: The step's name.
+
+        Raises:
+            RunError: Naming the tensors.
+        """
+        self._known = {}
+        after = self.digests(before)
+        changed = [name for name, digest in before.items() if after[name] != digest]
+        if changed:
+            shown = ", ".join(f"`{name}`" for name in changed[:5])
+            raise RunError(
+                f"{len(changed)} frozen tensors changed in step `{step}`: {shown}"
+                f"{' …' if len(changed) > 5 else ''}",
+                hint="this is a fault of the backbone's plugin or of tlf, not of your spec; report it",
+            )
+
+
+def frozen_tensors(model: Model, frozen: Iterable[str]) -> list[str]:
+    """Return the names of all parameters and buffers in frozen groups.
 
     Args:
         model: The network.
         frozen: Names of groups, `stage:kind`.
     """
     groups = model.groups()
-    tensors = model.tensors()
     # A group without parameters is in no plan: its buffers are frozen whenever its stage learns
     # nothing, and constants otherwise.
     silent = [name for name, group in groups.items() if not group.parameters]
-    return {
-        name: tensor_digest(tensors[name])
+    return [
+        name
         for group in [*frozen, *silent]
         for name in (*groups[group].parameters, *groups[group].buffers)
-    }
-
-
-def check_frozen(before: Mapping[str, str], after: Mapping[str, str], step: str) -> None:
-    """Fail if a frozen tensor has changed.
-
-    Args:
-        before: Digests at the start of the step.
-        after: Digests at its end.
-        step: The step's name.
-
-    Raises:
-        RunError: Naming the tensors.
-    """
-    changed = [name for name, digest in before.items() if after.get(name) != digest]
-    if changed:
-        shown = ", ".join(f"`{name}`" for name in changed[:5])
-        raise RunError(
-            f"{len(changed)} frozen tensors changed in step `{step}`: {shown}"
-            f"{' …' if len(changed) > 5 else ''}",
-            hint="this is a fault of the backbone's plugin or of tlf, not of your spec; report it",
-        )
+    ]
 
 
 class GradientArrival:

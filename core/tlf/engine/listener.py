@@ -39,6 +39,13 @@ class Listener:
             loss: Mean loss of this batch.
         """
 
+    def step_solved(self, record: dict[str, Any]) -> None:
+        """A head is solved for.
+
+        Args:
+            record: What `metrics.jsonl` holds of it.
+        """
+
     def epoch_finished(self, record: dict[str, Any]) -> None:
         """An epoch is over.
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from tlf.data import LoadedSplit, to_device, to_input, train_batches
+from tlf.data import LoadedSplit, to_device, train_batches
+from tlf.engine.clock import Waiting
 from tlf.engine.freeze import GradientArrival
 from tlf.errors import RunError
 from tlf.planning import rate_factor
 
 if TYPE_CHECKING:
+    from tlf.engine.features import Feed, Fetched
     from tlf.engine.listener import Listener
     from tlf.engine.model import Model
     from tlf.engine.optimizer import StepOptimizer
     from tlf.planning import PlannedStep, RunPlan
-    from tlf.plugin import Device, Transform
+    from tlf.plugin import Device
     from tlf.spec.model import RunSpec
 
 
@@ -37,12 +39,16 @@ class TrainedEpoch:
     Attributes:
         loss: Mean training loss of the images, label smoothing included.
         images: How many images were trained on.
-        seconds: How long it took.
+        seconds: How long it took, without the next two.
+        waited: Seconds in which images were waited for.
+        prefix: Seconds in which what is frozen was computed.
     """
 
     loss: float
     images: int
     seconds: float
+    waited: float
+    prefix: float
 
 
 @dataclass
@@ -56,7 +62,7 @@ class Trainer:
         spec: Gives the training settings and the seed.
         plan: Gives the length of the whole run.
         split: The training images.
-        transform: Makes views.
+        feed: Makes what goes into the part that learns.
         device: Where the network is.
         listener: Hears about every batch.
     """
@@ -67,7 +73,7 @@ class Trainer:
     spec: RunSpec
     plan: RunPlan
     split: LoadedSplit
-    transform: Transform[Any]
+    feed: Feed
     device: Device
     listener: Listener
 
@@ -88,32 +94,35 @@ class Trainer:
             RunError: The loss is no number, or a thawed parameter gets no gradient.
         """
         started = time.perf_counter()
+        prefix_before = self.feed.features.work.prefix_seconds
         self.model.thaw(self.step.trainable)
         training = self.spec.training
         batches = train_batches(
             self.split,
-            self.transform,
+            self.feed.fetch,
             batch_size=training.batch_size,
             views=training.views,
-            augmentation_seed=training.augmentation_seed,
             seed=self.spec.seed,
             epoch=epoch,
         )
         total = 0.0
         images = 0
-        for batch, (views, labels, _) in enumerate(batches):
-            loss = self._train_batch(views, labels, epoch, batch)
+        waiting = Waiting(batches)
+        for batch, (fetched, labels) in enumerate(waiting):
+            loss = self._train_batch(fetched, labels, epoch, batch)
             total += loss * len(labels)
             images += len(labels)
             self.listener.batch_finished(epoch + 1, len(labels), loss)
         self.device.synchronize()
-        return TrainedEpoch(total / images, images, time.perf_counter() - started)
+        prefix = self.feed.features.work.prefix_seconds - prefix_before
+        seconds = time.perf_counter() - started - waiting.seconds - prefix
+        return TrainedEpoch(total / images, images, seconds, waiting.seconds, prefix)
 
-    def _train_batch(
-        self, views: torch.Tensor, labels: torch.Tensor, epoch: int, batch: int
-    ) -> float:
-        inputs = to_input(views, self.transform.mean, self.transform.std, self.device)
-        loss = training_loss(self.model, inputs, labels, self.spec, self.device)
+    def _train_batch(self, fetched: Fetched, labels: torch.Tensor, epoch: int, batch: int) -> float:
+        inputs = self.feed.crossing(fetched)
+        loss = training_loss(
+            self.model, inputs, self.feed.cut, labels, spec=self.spec, device=self.device
+        )
         value = float(loss.detach())
         if not math.isfinite(value):
             raise RunError(
@@ -138,19 +147,26 @@ class Trainer:
 
 
 def training_loss(
-    model: Model, inputs: torch.Tensor, labels: torch.Tensor, spec: RunSpec, device: Device
+    model: Model,
+    inputs: torch.Tensor,
+    start: int,
+    labels: torch.Tensor,
+    *,
+    spec: RunSpec,
+    device: Device,
 ) -> torch.Tensor:
     """Return the mean cross-entropy of a batch, with label smoothing.
 
     Args:
         model: The network.
-        inputs: Normalised, float32 `(N, 3, S, S)`, on the device.
+        inputs: What crosses the boundary of what is frozen, on the device.
+        start: How many stages lie before that.
         labels: Int64 `(N,)`.
         spec: Gives the smoothing.
         device: Where the network is.
     """
     return torch.nn.functional.cross_entropy(
-        model.logits(inputs, device),
+        model.logits(inputs, start, device),
         to_device(labels, device),
         label_smoothing=spec.training.label_smoothing,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from tlf.engine.solve.neighbours import KnnHead
 from tlf.plugin import HEAD, Outline, StageOutline
 from tlf.plugin.stages import Backbone, Group
 from tlf.plugin.stages.state import load_state
@@ -60,7 +61,7 @@ class Model:
         head: The new part.
     """
 
-    def __init__(self, backbone: Backbone, head: LinearHead) -> None:
+    def __init__(self, backbone: Backbone, head: LinearHead | KnnHead) -> None:
         self.backbone = backbone
         self.head = head
         self.frozen_stages = len(backbone.stages)
@@ -69,12 +70,23 @@ class Model:
     @property
     def device(self) -> torch.device:
         """Where the network is."""
-        return self.head.linear.weight.device
+        tensor: torch.Tensor = next(iter(self.head.state_dict().values()))
+        return tensor.device
 
     @property
     def outline(self) -> Outline:
-        """What a planner knows of this network."""
+        """What a planner knows of this network, whose head is linear."""
+        assert isinstance(self.head, LinearHead)
         return outline_of(self.backbone, self.head)
+
+    def replace_head(self, head: KnnHead) -> None:
+        """Put another head on, for good: nothing can be trained any more.
+
+        Args:
+            head: Gets the device of the old one.
+        """
+        self.head = head.to(self.device)
+        self._tensors = dict(self._named_tensors())
 
     def _named_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         for module, prefix in (
@@ -191,31 +203,22 @@ class Model:
             stage.eval()
         self.head.eval()
 
-    def logits(self, images: torch.Tensor, device: Device) -> torch.Tensor:
-        """Return logits `(N, classes)`, float32. The frozen prefix runs without gradients.
+    def logits(self, crossing: torch.Tensor, start: int, device: Device) -> torch.Tensor:
+        """Return logits `(N, classes)`, float32, of what crosses a cut.
 
         Args:
-            images: Normalised, float32 `(N, 3, S, S)`, on the device.
-            device: Gives the precision.
-        """
-        return self.head(self.features(images, device))  # type: ignore[no-any-return]
-
-    def features(self, images: torch.Tensor, device: Device) -> torch.Tensor:
-        """Return what the backbone makes of the images, `(N, width)`.
-
-        Args:
-            images: Normalised, float32 `(N, 3, S, S)`, on the device.
+            crossing: What comes out of the stages before the cut, on the device; images, normalised,
+                float32 `(N, 3, S, S)`, if there are none.
+            start: How many stages lie before the cut.
             device: Gives the precision.
         """
         stages = len(self.backbone.stages)
-        frozen = self.frozen_stages if torch.is_grad_enabled() else 0
         with device.autocast():
-            if frozen == 0:
-                return self.backbone(images)
-            # Under no_grad and not under inference_mode: the rest saves this for its backward pass.
-            with torch.no_grad():
-                crossing = self.backbone.run(images, 0, frozen)
-            return crossing if frozen == stages else self.backbone.run(crossing, frozen, stages)
+            if start == 0:
+                features = self.backbone(crossing)
+            else:
+                features = self.backbone.run(crossing, start, stages)
+        return self.head(features)  # type: ignore[no-any-return]
 
 
 def outline_of(backbone: Backbone, head: LinearHead) -> Outline:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from tlf.data import to_input
+from tlf.engine.inference import Inference, in_chunks
 from tlf.engine.model import LinearHead, Model
 from tlf.engine.parts import build_backbone
 from tlf.engine.weights import load_weights, read_weights
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from tlf.engine.prepare import Job
-    from tlf.plugin import Device, Transform
+    from tlf.plugin import Device
 
 #: The size, in pixels, that devices speak of when they say how many images are a chunk.
 USUAL_SIZE = 224
@@ -83,25 +81,25 @@ def chunk_size_of(device: Device, image_size: int) -> int:
     return max(1, round(device.chunk_size * min(share, MOST_CHUNKS)))
 
 
-@torch.no_grad()
-def evaluate_batches(
-    model: Model,
-    batches: Iterable[tuple[torch.Tensor, int]],
-    transform: Transform[Any],
-    device: Device,
-) -> torch.Tensor:
-    """Return logits `(N, classes)`, float32, on the CPU, of images in evaluation mode.
+def inference_of(job: Job, model: Model) -> Inference:
+    """Return what evaluates the backbone of a run.
 
     Args:
-        model: The network; it is left in evaluation mode.
-        batches: Views, uint8 `(chunk, 3, S, S)`, each with how many of its rows count. All chunks
-            have one size, so that a row does not depend on what it is evaluated with.
-        transform: Gives mean and std.
-        device: Where the network is.
+        job: The planned run.
+        model: Its network.
     """
-    model.eval()
-    logits = []
-    for images, valid in batches:
-        inputs = to_input(images, transform.mean, transform.std, device)
-        logits.append(model.logits(inputs, device)[:valid].cpu())
-    return torch.cat(logits)
+    chunk_size = chunk_size_of(job.device, job.transform.size)
+    return Inference(model.backbone, job.device, chunk_size)
+
+
+@torch.no_grad()
+def head_logits(head: torch.nn.Module, features: torch.Tensor, chunk_size: int) -> torch.Tensor:
+    """Return logits `(N, classes)`, float32, of features in evaluation mode.
+
+    Args:
+        head: In evaluation mode.
+        features: `(N, width)`, on the device.
+        chunk_size: How many rows are computed at a time. The last ones are filled up, so that a row
+            does not depend on how many there are.
+    """
+    return in_chunks(head, features, chunk_size)

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL.Image import Image
 
-from tlf.data import UnreadableImageError, decode
+from tlf.data import UnreadableImageError, decode, to_input
 from tlf.discovery import describe
 from tlf.engine.artifact import DESCRIPTION, Description, read_artifact
+from tlf.engine.inference import Inference
 from tlf.engine.model import LinearHead, Model
-from tlf.engine.network import chunk_size_of, evaluate_batches
+from tlf.engine.network import chunk_size_of, head_logits
 from tlf.engine.parts import build_backbone, make_device, make_family, make_transform, models_of
+from tlf.engine.solve.neighbours import KnnHead
 from tlf.errors import DataError, OutputError, PluginError, SpecError, did_you_mean
 from tlf.plugin import Device, Transform
 from tlf.registry import Registry, load_registry
@@ -68,10 +70,11 @@ class Predictor:
         self, model: Model, classes: Sequence[str], transform: Transform[Any], device: Device
     ) -> None:
         self.classes = tuple(classes)
-        self._model = model
+        self._head = model.head.eval()
         self._transform = transform
         self._device = device
         self._chunk_size = chunk_size_of(device, transform.size)
+        self._inference = Inference(model.backbone, device, self._chunk_size)
 
     def predict(
         self,
@@ -156,10 +159,11 @@ class Predictor:
             return source, f"the transform fails with {describe(error)}"
 
     def _probabilities(self, loaded: list[torch.Tensor]) -> torch.Tensor:
-        valid = len(loaded)
-        padded = loaded + [loaded[-1]] * (self._chunk_size - valid)
-        views = self._transform.evaluate(torch.stack(padded))
-        logits = evaluate_batches(self._model, [(views, valid)], self._transform, self._device)
+        transform, inference = self._transform, self._inference
+        views = transform.evaluate(torch.stack(loaded))
+        images = to_input(views, transform.mean, transform.std, self._device)
+        features = inference.run(images, 0, inference.stages)
+        logits = head_logits(self._head, features, self._chunk_size).cpu()
         return logits.double().softmax(dim=1)
 
     def _prediction(self, source: str, row: torch.Tensor, top: int | None) -> Prediction:
@@ -247,9 +251,20 @@ def _build(registry: Registry, description: Description) -> Model:
     # The weights are drawn on the CPU, and then read.
     with torch.random.fork_rng(devices=[]):
         backbone = build_backbone(family, name, description.image_size)
-        dropout = description.head.options.dropout
-        head = LinearHead(backbone.output_width, len(description.classes), dropout)
-    return Model(backbone, head)
+        return Model(backbone, _build_head(description, backbone.output_width))
+
+
+def _build_head(description: Description, width: int) -> LinearHead | KnnHead:
+    neighbours, classes = description.neighbours, len(description.classes)
+    if neighbours is None:
+        return LinearHead(width, classes, description.head.options.dropout)
+    return KnnHead(
+        torch.zeros(neighbours.stored, width),
+        torch.zeros(neighbours.stored, dtype=torch.int64),
+        classes,
+        k=neighbours.k,
+        temperature=neighbours.temperature,
+    )
 
 
 def _load_state(model: Model, state: Mapping[str, torch.Tensor], folder: Path) -> None:

@@ -276,6 +276,7 @@ def _resolve(
         steps=steps,
         batches_per_epoch=batches_per_epoch(splits["train"], spec.training.batch_size),
         training={**spec.training.model_dump(mode="json"), "workers": workers},
+        cache=spec.cache.model_dump(mode="json"),
         device=describe_device(spec.device.name, device, transform.part.size),
         metrics_on="test" if "test" in splits else "validation",
         weights_from="last epoch",

@@ -7,6 +7,7 @@ nothing. What it measures changes no number of the run.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,17 +15,17 @@ from typing import TYPE_CHECKING
 import torch
 
 from tlf.engine.generators import forked_generators
+from tlf.engine.inference import Inference, empty_rows
 from tlf.engine.loop import training_loss
 from tlf.engine.memory import memory_explained
 from tlf.engine.model import Model
-from tlf.engine.network import build_network
 from tlf.engine.optimizer import StepOptimizer
 from tlf.errors import Problem, SpecError
 from tlf.planning import rate_factor
 
 if TYPE_CHECKING:
     from tlf.engine.prepare import Job
-    from tlf.planning import PlannedStep
+    from tlf.planning import PlannedStep, RunPlan
 
 
 @dataclass(frozen=True)
@@ -42,68 +43,97 @@ class Measurement:
     peak_memory_bytes: int
 
 
-def largest_step(job: Job) -> PlannedStep:
-    """Return the step that needs the most memory: the one with the shortest frozen prefix.
+def largest_step(plan: RunPlan, cuts: Sequence[int]) -> int:
+    """Return the index of the step that needs the most memory: the one with the shortest frozen part.
 
     Args:
-        job: The planned run.
+        plan: The run's plan.
+        cuts: Of each step, how many stages lie before the boundary of what is frozen.
     """
-    return min(job.plan.steps, key=lambda step: (step.frozen_stages, -step.trainable_parameters))
+    return min(range(len(plan.steps)), key=lambda i: (cuts[i], -plan.steps[i].trainable_parameters))
 
 
-def probe_steps(job: Job) -> tuple[Measurement, ...]:
-    """Measure every step of a plan on a network of its own.
+def probe_steps(
+    job: Job, model: Model, inference: Inference, cuts: Sequence[int]
+) -> tuple[Measurement, ...]:
+    """Measure every step of a plan.
 
     Args:
         job: The planned run.
+        model: The network; it is not touched.
+        inference: The same network in evaluation.
+        cuts: Of each step, how many stages lie before the boundary of what is frozen.
 
     Raises:
         RunError: A step does not fit into the memory.
         SpecError: A batch of one image is too little for the network.
     """
-    with forked_generators(job.device.torch_device):
-        model = build_network(job)
-        return tuple(probe_step(job, model, step, batches=3) for step in job.plan.steps)
+    return tuple(
+        probe_step(job, model, inference, step, cut, batches=3)
+        for step, cut in zip(job.plan.steps, cuts, strict=True)
+    )
 
 
-def probe_step(job: Job, model: Model, step: PlannedStep, *, batches: int = 1) -> Measurement:
+def probe_step(
+    job: Job, model: Model, inference: Inference, step: PlannedStep, cut: int, *, batches: int = 1
+) -> Measurement:
     """Train a copy of the network for a few batches.
 
     Args:
         job: The planned run.
         model: The network; it is not touched.
+        inference: The same network in evaluation.
         step: Which groups learn.
+        cut: How many stages lie before the boundary of what is frozen.
         batches: How many; the first is not timed if there are more.
 
     Raises:
         RunError: The step does not fit into the memory.
         SpecError: A batch of one image is too little for the network.
     """
+    if step.kind != "train":
+        return Measurement(step.name, 0.0, job.device.peak_memory_bytes())
     with forked_generators(job.device.torch_device):
         size = job.spec.training.batch_size
         device = job.plan.device["torch_device"]
         with memory_explained(f"step `{step.name}`", device=device, batch_size=size):
-            seconds = _train_copy(job, model, step, batches)
+            inputs = _inputs(job, inference, cut)
+            seconds = _train_copy(job, model, step, (inputs, cut), batches)
     return Measurement(step.name, seconds, job.device.peak_memory_bytes())
 
 
-def _train_copy(job: Job, model: Model, step: PlannedStep, batches: int) -> float:
+def _inputs(job: Job, inference: Inference, cut: int) -> torch.Tensor:
+    """Return something of the shape of a batch that crosses the boundary."""
+    count = min(job.spec.training.batch_size, len(job.dataset.splits["train"]))
+    if cut == inference.stages:
+        # All that is known of it must do: to compute it would take longer than all the rest.
+        width = job.plan.stages[cut - 1]["output_shape"]
+        return torch.zeros(count, *width, device=job.device.torch_device)
+    size = job.transform.size
+    images = torch.zeros(count if cut == 0 else 1, 3, size, size, device=job.device.torch_device)
+    if job.device.channels_last:
+        images = images.to(memory_format=torch.channels_last)
+    crossing = inference.run(images, 0, cut)
+    batch = empty_rows(crossing, count)
+    batch[:] = crossing if cut == 0 else crossing[:1]
+    return batch
+
+
+def _train_copy(
+    job: Job, model: Model, step: PlannedStep, start: tuple[torch.Tensor, int], batches: int
+) -> float:
+    inputs, cut = start
     copy = deepcopy(model)
     copy.thaw(step.trainable)
     optimizer = StepOptimizer(copy, step, job.spec.training, job.device.precision)
-    size = job.transform.size
-    count = min(job.spec.training.batch_size, len(job.dataset.splits["train"]))
-    images = torch.zeros(count, 3, size, size, device=job.device.torch_device)
-    if job.device.channels_last:
-        images = images.to(memory_format=torch.channels_last)
-    labels = torch.arange(count) % len(job.plan.classes)
+    labels = torch.arange(len(inputs)) % len(job.plan.classes)
     seconds = []
     for _ in range(batches):
         started = time.perf_counter()
         try:
-            loss = training_loss(copy, images, labels, job.spec, job.device)
+            loss = training_loss(copy, inputs, cut, labels, spec=job.spec, device=job.device)
         except ValueError as error:
-            if count > 1:
+            if len(inputs) > 1:
                 raise
             raise _one_image(job, step, error) from error
         optimizer.backward(loss)

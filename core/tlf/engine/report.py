@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tlf.engine.metrics import accuracy_interval
 
 if TYPE_CHECKING:
     from tlf.data import Loaded
+    from tlf.engine.features import Work
     from tlf.engine.prepare import Job
+    from tlf.planning import PlannedStep, RunPlan
 
 SCHEMA_VERSION = 1
 
 #: What a run spends its time on, in this order.
-KINDS_OF_WORK = ("prepare", "data", "probe", "train", "evaluate")
+KINDS_OF_WORK = ("prepare", "probe", "data", "prefix", "train", "evaluate", "contract")
 
 
 @dataclass
@@ -25,7 +27,9 @@ class Progress:
         images_decoded: How many times an image was decoded for this run.
         images_through_backbone: Forward passes of one image through the backbone.
         steps: A record for each finished step.
-        seconds: By kind of work: `prepare`, `data`, `probe`, `train`, `evaluate`.
+        seconds: By kind of work: `prepare` (building the network), `probe`, `data` (reading,
+            decoding, views), `prefix` (forward passes of what is frozen), `train`, `evaluate`,
+            `contract` (proving that what is frozen stayed so).
     """
 
     images_decoded: int = 0
@@ -34,8 +38,56 @@ class Progress:
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS_OF_WORK, 0.0))
 
 
+def describe_step(
+    step: PlannedStep, *, seconds: float, work: Work, accuracy: float | None
+) -> dict[str, Any]:
+    """Return what the report holds of a finished step.
+
+    Args:
+        step: The step.
+        seconds: How long it took.
+        work: What its frozen part took.
+        accuracy: After its last epoch, on validation images.
+    """
+    return {
+        "name": step.name,
+        "epochs": step.epochs,
+        "trainable_parameters": step.trainable_parameters,
+        "frozen_parameters": step.frozen_parameters,
+        "seconds": seconds,
+        "accuracy": accuracy,
+        "cache": {
+            **asdict(step.cache),
+            "prefix_seconds": work.prefix_seconds,
+            "rows_found": work.rows_found,
+            "rows_computed": work.rows_computed,
+        },
+    }
+
+
+def describe_cache(plan: RunPlan, progress: Progress, work: Work) -> dict[str, Any]:
+    """Return what was predicted of the frozen part and its cache, and what came of it.
+
+    Args:
+        plan: The run's plan.
+        progress: What was measured.
+        work: What the frozen part took.
+    """
+    caches = [step.cache for step in plan.steps]
+    return {
+        "mode": plan.cache["mode"],
+        "predicted_seconds": sum(cache.seconds for cache in caches),
+        "predicted_seconds_without": sum(cache.seconds_without for cache in caches),
+        "seconds": progress.seconds["data"] + work.prefix_seconds,
+        "predicted_bytes": sum(cache.bytes for cache in caches if cache.level == "features"),
+        "bytes_kept": work.bytes_kept,
+        "rows_computed": work.rows_computed,
+        "rows_found": work.rows_found,
+    }
+
+
 def build_report(
-    job: Job, loaded: Loaded, progress: Progress, metrics: dict[str, float]
+    job: Job, loaded: Loaded, progress: Progress, metrics: dict[str, float], work: Work
 ) -> dict[str, Any]:
     """Return what `report.json` holds, but for the totals that are known only at the very end.
 
@@ -44,6 +96,7 @@ def build_report(
         loaded: The images.
         progress: What was counted.
         metrics: Of the reported split.
+        work: What the frozen part took.
     """
     plan = job.plan
     count = len(loaded.splits[plan.metrics_on].items)
@@ -64,6 +117,7 @@ def build_report(
         if "accuracy" in metrics
         else None,
         "steps": progress.steps,
+        "cache": describe_cache(plan, progress, work),
         "images": {name: len(split.items) for name, split in loaded.splits.items()},
         "skipped": [
             {"split": item.split, "id": item.id, "reason": item.reason} for item in loaded.skipped

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
-from tlf.plugin import Budget, Outline, Step, Train
+from tlf.planning.caching import StepCache
+from tlf.plugin import Budget, Outline, Solve, Step, Train
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class PlannedStep:
 
     Attributes:
         name: What the strategy calls it.
+        kind: `train`, by gradient descent, or how the head is solved for: `lbfgs` or `knn`.
         first_epoch: Number of epochs that lie before it.
         epochs: Number of epochs that it takes.
         trainable: Groups that learn, in the order of the network.
@@ -25,9 +27,12 @@ class PlannedStep:
         frozen_parameters: How many do not.
         frozen_stages: Length of the frozen prefix: how many stages from the first on hold no group
             that learns.
+        grid: Settings that a solved head is chosen from; none for the engine's own.
+        cache: What is kept of the frozen part, and where.
     """
 
     name: str
+    kind: Literal["train", "lbfgs", "knn"]
     first_epoch: int
     epochs: int
     trainable: tuple[str, ...]
@@ -36,6 +41,8 @@ class PlannedStep:
     trainable_parameters: int
     frozen_parameters: int
     frozen_stages: int
+    grid: tuple[float, ...] = ()
+    cache: StepCache = field(default_factory=StepCache)
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,7 @@ class RunPlan:
         steps: What is trained when.
         batches_per_epoch: Optimizer steps in an epoch.
         training: The spec's training section.
+        cache: The spec's cache section.
         device: Name, precision, memory format, chunk size and threads, with the reason.
         metrics_on: The split whose metrics are reported.
         weights_from: Which weights are reported: the last epoch's.
@@ -73,6 +81,7 @@ class RunPlan:
     steps: tuple[PlannedStep, ...]
     batches_per_epoch: int
     training: Mapping[str, Any]
+    cache: Mapping[str, Any]
     device: Mapping[str, Any]
     metrics_on: str
     weights_from: str
@@ -108,7 +117,10 @@ def plan_steps(
     planned = []
     first_epoch = 0
     for step in steps:
-        planned.append(_plan_step(step, outline, first_epoch, learning_rate))
+        if isinstance(step, Solve):
+            planned.append(_plan_solve(step, outline, first_epoch))
+            continue
+        planned.append(_plan_train(step, outline, first_epoch, learning_rate))
         first_epoch += step.epochs
     return tuple(planned)
 
@@ -123,29 +135,39 @@ def check_steps(steps: Sequence[Step], outline: Outline, budget: Budget) -> Iter
     """
     if not steps:
         yield "the plan has no steps"
-    spent, names = 0, set()
+    spent, names, trains = 0, set(), False
     for number, step in enumerate(steps, start=1):
         where = f"step {number}"
         problems = list(_check_form(step, where))
         yield from problems
-        if not isinstance(step, Train) or problems:
+        trains = trains or isinstance(step, Train)
+        if problems:
             continue
-        yield from _check_train(step, outline, where)
         if step.name in names:
             yield f"{where} is called `{step.name}`, as one before it is"
         names.add(step.name)
-        spent += step.epochs
-    if steps and spent != budget.epochs:
+        if isinstance(step, Train):
+            yield from _check_train(step, outline, where)
+            spent += step.epochs
+        else:
+            yield from _check_solve(step, where, last=number == len(steps))
+    if trains and spent != budget.epochs:
         yield f"the steps take {spent} epochs, the budget is {budget.epochs}"
 
 
 def _check_form(step: object, where: str) -> Iterator[str]:
     """Yield a sentence for each value of a step that is of a wrong type."""
-    if not isinstance(step, Train):
-        yield f"{where} is a {type(step).__name__}, not a Train"
+    if not isinstance(step, Train | Solve):
+        yield f"{where} is a {type(step).__name__}, neither a Train nor a Solve"
         return
     if not isinstance(step.name, str) or not step.name:
         yield f"{where} is called `{step.name!r}`, which is no text"
+    if isinstance(step, Solve):
+        if step.method not in ("lbfgs", "knn"):
+            yield f"{where} solves by `{step.method!r}`; there are `lbfgs` and `knn`"
+        if not isinstance(step.grid, Sequence) or isinstance(step.grid, str | bytes):
+            yield f"{where} has the grid `{step.grid!r}`, which is no tuple of numbers"
+        return
     if not _are_texts(step.trainable):
         yield f"{where} trains `{step.trainable!r}`, which is no tuple of names"
     if type(step.epochs) is not int:
@@ -181,18 +203,29 @@ def _check_train(step: Train, outline: Outline, where: str) -> Iterator[str]:
             yield f"{where} gives a rate to `{name}`, which does not train in it"
 
 
+def _check_solve(step: Solve, where: str, *, last: bool) -> Iterator[str]:
+    for value in step.grid:
+        if step.method == "lbfgs" and not _is_rate(value):
+            yield f"{where} has the strength `{value}`; it must be finite and above 0"
+        if step.method == "knn" and (type(value) is not int or value < 1):
+            yield f"{where} has `{value}` neighbours; there must be a whole number, at least 1"
+    if step.method == "knn" and not last:
+        yield f"{where} solves by `knn`, after which nothing can be trained, and is not the last"
+
+
 def _is_rate(rate: object) -> bool:
     is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
     return is_number and math.isfinite(rate) and rate > 0  # type: ignore[arg-type,operator]
 
 
-def _plan_step(
+def _plan_train(
     step: Train, outline: Outline, first_epoch: int, learning_rate: float
 ) -> PlannedStep:
     trainable = outline.expand(step.trainable)
     frozen = tuple(group for group in outline.groups if group not in set(trainable))
     return PlannedStep(
         name=step.name,
+        kind="train",
         first_epoch=first_epoch,
         epochs=step.epochs,
         trainable=trainable,
@@ -201,6 +234,24 @@ def _plan_step(
         trainable_parameters=outline.count(trainable),
         frozen_parameters=outline.count(frozen),
         frozen_stages=_frozen_stages(outline, set(trainable)),
+    )
+
+
+def _plan_solve(step: Solve, outline: Outline, first_epoch: int) -> PlannedStep:
+    head = outline.expand([outline.head])
+    frozen = tuple(group for group in outline.groups if group not in head)
+    return PlannedStep(
+        name=step.name,
+        kind=step.method,
+        first_epoch=first_epoch,
+        epochs=0,
+        trainable=head,
+        frozen=frozen,
+        rates={},
+        trainable_parameters=outline.count(head),
+        frozen_parameters=outline.count(frozen),
+        frozen_stages=len(outline.stages) - 1,
+        grid=tuple(step.grid),
     )
 
 

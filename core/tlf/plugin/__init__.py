@@ -27,7 +27,7 @@ from tlf.plugin.interfaces import (
     WeightsInfo,
 )
 from tlf.plugin.outline import HEAD, GroupKind, Outline, StageOutline
-from tlf.plugin.steps import Budget, Step, Train
+from tlf.plugin.steps import Budget, Solve, Step, Train
 
 if TYPE_CHECKING:
     from tlf.plugin.images import to_rgb
@@ -53,6 +53,7 @@ __all__ = [
     "Options",
     "Outline",
     "Precision",
+    "Solve",
     "StageOutline",
     "Step",
     "Strategy",

@@ -361,11 +361,14 @@ class Item:
         label: Index of its class in `Dataset.classes`.
         read: Returns the bytes of an image file, or the pixels as uint8 `(H, W)` or `(H, W, 3)`.
             Must work in another thread or process.
+        path: The file whose bytes `read` returns, if it returns a file's bytes. Its content is then
+            not read again to see that it is still the same: its size and times tell.
     """
 
     id: str
     label: int
     read: Callable[[], bytes | np.ndarray]
+    path: Path | None = None
 
 
 @dataclass(frozen=True)

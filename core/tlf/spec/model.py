@@ -143,6 +143,29 @@ class EvaluationSpec(BaseModel):
     )
 
 
+class CacheSpec(BaseModel):
+    """What is kept between epochs and between runs. Changes no result."""
+
+    model_config = FORBID
+
+    mode: Literal["auto", "off"] = Field(
+        default="auto",
+        description="`auto` keeps what is computed again and again where that saves time: features at "
+        "the frozen boundary, or decoded images. `off` keeps nothing.",
+    )
+    max_gb: float = Field(
+        default=10.0,
+        gt=0.0,
+        description="What all runs together keep at most, in units of 10^9 bytes; what was used "
+        "longest ago goes first.",
+    )
+    directory: Path | None = Field(
+        default=None,
+        description="Where to keep it: null for `TLF_CACHE_DIR` or the user's cache folder. A relative "
+        "path starts at the spec file's folder.",
+    )
+
+
 class CheckpointSpec(BaseModel):
     """When to save the state of a run."""
 
@@ -171,6 +194,7 @@ class RunSpec(BaseModel):
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     device: PartSpec = PartSpec(name="auto")
+    cache: CacheSpec = CacheSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="Draws the head, the order of images, and dropout."

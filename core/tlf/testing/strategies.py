@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tlf.planning import check_steps
-from tlf.plugin import HEAD, Budget, Outline, StageOutline, Strategy, Train
+from tlf.plugin import HEAD, Budget, Outline, Solve, StageOutline, Strategy, Train
 from tlf.testing.promises import are_numbers, create, is_list, must_work, require
 
 if TYPE_CHECKING:
@@ -43,14 +43,20 @@ def _plan(strategy: Strategy[Any], outline: Outline, epochs: int) -> tuple[Step,
         steps = strategy.steps(outline, Budget(epochs=epochs))
     require(is_list(steps), f"`steps` must return a list of steps, not {steps!r}")
     for number, step in enumerate(steps, start=1):
-        require(isinstance(step, Train), f"step {number} must be a `Train`, not {step!r}")
+        require(
+            isinstance(step, Train | Solve),
+            f"step {number} must be a `Train` or a `Solve`, not {step!r}",
+        )
         _check_form(step, f"of step {number}")
     return tuple(steps)
 
 
-def _check_form(step: Train, where: str) -> None:
-    names, rates = step.trainable, step.rates
+def _check_form(step: Step, where: str) -> None:
     require(isinstance(step.name, str) and step.name, f"`name` {where} must be a text")
+    if isinstance(step, Solve):
+        # Its other values are looked at with the rules for plans.
+        return
+    names, rates = step.trainable, step.rates
     require(
         is_list(names) and all(isinstance(name, str) for name in names),
         f"`trainable` {where} must be a tuple of names, not {names!r}",
@@ -99,10 +105,13 @@ def check_head_learns(entry: Entry, example: Mapping[str, Any]) -> None:
     for stages in _STAGES:
         for epochs in _BUDGETS:
             outline = toy_outline(stages)
-            named = {name for step in _plan(strategy, outline, epochs) for name in step.trainable}
+            steps = _plan(strategy, outline, epochs)
+            named = {name for step in steps if isinstance(step, Train) for name in step.trainable}
             head = outline.stages[-1]
             require(
-                head.name in named or set(head.groups) <= named,
+                any(isinstance(step, Solve) for step in steps)
+                or head.name in named
+                or set(head.groups) <= named,
                 f"for {stages} stages and a budget of {epochs} epochs no step trains the head, "
                 "which starts from random weights",
             )

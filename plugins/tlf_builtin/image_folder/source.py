@@ -142,7 +142,7 @@ def _dataset(scans: list[Scan], splits: dict[str, list[Item]]) -> Dataset:
 
 
 def _item(path: Path, label: int, identity: str) -> Item:
-    return Item(id=identity, label=label, read=path.read_bytes)
+    return Item(id=identity, label=label, read=path.read_bytes, path=path)
 
 
 def _prefixes(folders: dict[str, Path]) -> dict[str, str]:

@@ -24,3 +24,16 @@ def test_a_backbone_that_cannot_be_split_is_said_to_be_one_stage(tlf, spec_file)
     assert code == 0
     assert "The backbone cannot be split" in out
     assert "The backbone cannot be split" not in tlf("plan", spec_file)[1]
+
+
+def test_what_each_step_keeps_is_said_with_its_reason(tlf, spec_file):
+    settings = ("--set", "strategy=gradual-unfreezing", "--set", "training.epochs=4")
+    code, out, _ = tlf("plan", spec_file, *settings)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    table = " ".join(out.partition("keeps")[2].split())
+    for step in ("1 head", "2 thaw-1", "3 thaw-2", "4 thaw-3"):
+        assert step in table
+    _, off, _ = tlf("plan", spec_file, *settings, "--set", "cache.mode=off")
+    assert off.count("nothing: ") == 4
+    assert "`cache.mode` is `off`" in " ".join(off.split())

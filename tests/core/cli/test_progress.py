@@ -17,7 +17,9 @@ PLAN = SimpleNamespace(
     epochs=2,
     batches_per_epoch=3,
 )
-STEP = SimpleNamespace(name="all", epochs=2, trainable_parameters=2_000, frozen_parameters=0)
+STEP = SimpleNamespace(
+    name="all", kind="train", epochs=2, trainable_parameters=2_000, frozen_parameters=0
+)
 
 
 @pytest.fixture(autouse=True)
@@ -112,4 +114,21 @@ def test_what_a_stop_would_leave_is_known_once_the_directory_is_there():
     shown(terminal=False, kept=kept)
     assert kept == [
         "its plan, and metrics and checkpoints as far as they go, are kept in `runs/small`"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "chosen", "words"), [("lbfgs", 0.01, "strength 0.01"), ("knn", 10, "neighbours 10")]
+)
+def test_a_head_that_is_solved_for_is_said_with_what_was_chosen(method, chosen, words):
+    stream = io.StringIO()
+    listener = ProgressListener(Console(file=stream, width=80, highlight=False), kept=[])
+    listener.planned(PLAN)
+    listener.step_started(SimpleNamespace(name="head", kind=method, epochs=0))
+    solved = {"method": method, "chosen": chosen}
+    listener.step_solved({"solved": solved, "validation": {"loss": 0.25, "accuracy": 0.9}})
+    listener.close()
+    assert stream.getvalue().splitlines()[-2:] == [
+        f"step head: the head is solved for on frozen features ({method})",
+        f"{words} · accuracy 90.0%",
     ]

@@ -41,6 +41,50 @@ class Content:
         return self.content
 
 
+class Digests:
+    """Remembers the digests of files' contents, for as long as a test takes."""
+
+    def __init__(self, **known):
+        self.known = known
+        self.remembered = []
+
+    def recall(self, paths):
+        return [self.known.get(path.name) for path in paths]
+
+    def remember(self, path, stat, digest):
+        self.known[path.name] = digest
+        self.remembered.append((path, stat, digest))
+
+
+class Images:
+    """Keeps decoded images, as many as there is room for, in memory."""
+
+    def __init__(self, room=1000):
+        self.room = room
+        self.kept = {}
+
+    def read(self, digests):
+        there = np.array([digest in self.kept for digest in digests])
+        found = [self.kept[digest] for digest in digests if digest in self.kept]
+        return there, torch.stack(found) if found else None
+
+    def add(self, digests, images):
+        for digest, image in zip(digests, images, strict=True):
+            if len(self.kept) < self.room:
+                self.kept[digest] = image.clone()
+
+
+@pytest.fixture
+def digest_memory():
+    return Digests()
+
+
+@pytest.fixture
+def image_store():
+    """Return a function: a store of decoded images with room for so many."""
+    return Images
+
+
 def png(number):
     content = io.BytesIO()
     rng = np.random.default_rng(number)
@@ -50,9 +94,12 @@ def png(number):
 
 @pytest.fixture
 def make_dataset():
-    """Return a function: a data set of 3 classes; `spoilt` replaces contents by id."""
+    """Return a function: a data set of 3 classes; `spoilt` replaces contents by id.
 
-    def make(train=12, validation=6, test=0, spoilt=None):
+    With a folder, its images are files there too; what counts their readings stays the same.
+    """
+
+    def make(train=12, validation=6, test=0, spoilt=None, folder=None):
         splits = {}
         number = 0
         for name, count in (("train", train), ("validation", validation), ("test", test)):
@@ -60,7 +107,10 @@ def make_dataset():
             for index in range(count):
                 identity = f"{name}/{index:02d}.png"
                 content = (spoilt or {}).get(identity, png(number))
-                items.append(Item(identity, index % 3, Content(content)))
+                path = None if folder is None else folder / identity.replace("/", "-")
+                if path is not None and isinstance(content, bytes):
+                    path.write_bytes(content)
+                items.append(Item(identity, index % 3, Content(content), path))
                 number += 1
             if items:
                 splits[name] = items

@@ -12,7 +12,6 @@ from tlf.data import (
     evaluation_batches,
     load_dataset,
     load_views,
-    padded_chunks,
     train_batches,
     view_of_epoch,
 )
@@ -20,22 +19,31 @@ from tlf.data import (
 
 @pytest.fixture
 def make_split(make_dataset, transform):
-    def make(count=12, workers=0, memory_bytes=2**20):
+    def make(count=12, workers=0, decoded=None):
         loaded = load_dataset(
             make_dataset(train=count),
             transform,
             unreadable="error",
             workers=workers,
-            memory_bytes=memory_bytes,
+            decoded=decoded,
         )
         return loaded.splits["train"]
 
     return make
 
 
+def _fetch(transform):
+    """What a run fetches of images: their views, here with their places."""
+
+    def fetch(split, indices, views):
+        return load_views(split, transform, indices, views, 0), list(indices)
+
+    return fetch
+
+
 def _epoch(split, transform, **changes):
-    settings = {"batch_size": 5, "views": "every-epoch", "augmentation_seed": 0, "seed": 0}
-    return train_batches(split, transform, **(settings | {"epoch": 0} | changes))
+    settings = {"batch_size": 5, "views": "every-epoch", "seed": 0, "epoch": 0}
+    return train_batches(split, _fetch(transform), **(settings | changes))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 31, 32, 33, 34, 64, 65, 100])
@@ -68,22 +76,42 @@ def test_the_order_is_drawn_from_seed_and_epoch():
 @pytest.mark.parametrize("views", ["none", 3, "every-epoch"])
 def test_a_batch_holds_the_views_and_labels_of_its_images(make_split, transform, views):
     split = make_split()
-    for images, labels, indices in _epoch(split, transform, views=views, seed=5, epoch=2):
+    for (images, indices), labels in _epoch(split, transform, views=views, seed=5, epoch=2):
         assert labels.equal(split.labels[indices])
         for image, index in zip(images, indices, strict=True):
             view = view_of_epoch(views, 5, split.digests[index], 2)
-            wanted = load_views(split, transform, [index], view=view, augmentation_seed=0)
-            assert image.equal(wanted[0])
+            assert image.equal(load_views(split, transform, [index], [view], 0)[0])
+
+
+def test_an_epoch_asks_for_the_images_of_its_order_and_for_no_other(make_split, transform):
+    asked = []
+    split = make_split()
+
+    def fetch(of, indices, views):
+        assert of is split
+        asked.append((list(indices), list(views)))
+        return len(asked)
+
+    epoch = train_batches(split, fetch, batch_size=5, views=3, seed=4, epoch=6)
+    assert [fetched for fetched, _ in epoch] == [1, 2, 3]
+    assert [indices for indices, _ in asked] == batch_order(12, 5, 4, 6)
+    for indices, views in asked:
+        assert views == [view_of_epoch(3, 4, split.digests[index], 6) for index in indices]
 
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
-def test_batches_do_not_depend_on_threads_and_memory(make_split, transform, workers):
+@pytest.mark.parametrize("room", [0, 2, 1000])
+def test_batches_do_not_depend_on_threads_and_memory(
+    make_split, transform, image_store, workers, room
+):
     reference = list(_epoch(make_split(), transform))
-    found = list(_epoch(make_split(workers=workers, memory_bytes=500), transform))
-    for one, other in zip(found, reference, strict=True):
-        assert one[0].equal(other[0])
-        assert one[1].equal(other[1])
-        assert one[2] == other[2]
+    split = make_split(workers=workers, decoded=image_store(room))
+    for _ in range(2):
+        found = list(_epoch(split, transform))
+        for one, other in zip(found, reference, strict=True):
+            assert one[0][0].equal(other[0][0])
+            assert one[0][1] == other[0][1]
+            assert one[1].equal(other[1])
 
 
 def test_batches_are_made_in_another_thread_at_most_two_ahead(make_split, transform, monkeypatch):
@@ -99,7 +127,7 @@ def test_batches_are_made_in_another_thread_at_most_two_ahead(make_split, transf
 
     monkeypatch.setattr(ThreadPoolExecutor, "submit", recorded)
     first = next(batches)
-    assert submitted[0] == first[2]
+    assert submitted[0] == first[0][1]
     assert len(submitted) == 3
     next(batches)
     assert len(submitted) == 4
@@ -129,26 +157,44 @@ def test_no_thread_outlives_the_iteration(make_split, transform):
         assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("count", [1, 7, 8, 9, 16])
-def test_chunks_are_of_one_size_and_say_how_much_of_them_counts(count):
-    chunks = list(padded_chunks(count, 8))
-    assert all(len(chunk) == 8 for chunk, _ in chunks)
-    assert [index for chunk, valid in chunks for index in chunk[:valid]] == list(range(count))
-    last, valid = chunks[-1]
-    assert set(last[valid:]) <= {count - 1}
+@pytest.mark.parametrize("count", [3, 7, 8, 9, 16])
+def test_evaluation_sees_every_image_once_in_order(make_split, count):
+    split = make_split(count=count)
+    asked = []
+
+    def fetch(of, indices, views):
+        assert of is split
+        assert list(views) == [None] * len(indices)
+        asked.append(list(indices))
+        return list(indices)
+
+    batches = list(evaluation_batches(split, fetch, 8))
+    assert batches == asked
+    assert [index for batch in batches for index in batch] == list(range(count))
+    assert all(len(batch) == 8 for batch in batches[:-1])
 
 
-def test_evaluation_sees_every_image_in_order(make_split, transform):
+def test_evaluation_sees_the_view_without_chance(make_split, transform):
     split = make_split(count=11)
-    chunks = list(evaluation_batches(split, transform, 4))
-    assert [(len(images), valid) for images, valid in chunks] == [(4, 4), (4, 4), (4, 3)]
-    seen = torch.cat([images[:valid] for images, valid in chunks])
-    assert seen.equal(split.load(range(11)))
-    assert chunks[-1][0][3].equal(split.load([10])[0])
+    batches = list(evaluation_batches(split, _fetch(transform), 4))
+    assert [len(images) for images, _ in batches] == [4, 4, 3]
+    seen = torch.cat([images for images, _ in batches])
+    assert seen.equal(transform.evaluate(split.load(range(11))))
 
 
 def test_padding_is_not_decoded(make_split, transform):
-    split = make_split(count=3, memory_bytes=0)
+    split = make_split(count=3)
     reads = [item.read.reads for item in split.items]
-    list(evaluation_batches(split, transform, 8))
+    list(evaluation_batches(split, _fetch(transform), 8))
     assert [item.read.reads for item in split.items] == [count + 1 for count in reads]
+
+
+def test_evaluation_is_made_ready_in_another_thread(make_split):
+    threads = []
+
+    def fetch(split, indices, views):
+        threads.append(threading.current_thread())
+
+    list(evaluation_batches(make_split(), fetch, 5))
+    assert len(threads) == 3
+    assert threading.current_thread() not in threads

@@ -3,21 +3,19 @@
 import pytest
 import torch
 
-from tlf.data import load_dataset, load_views, view_of_epoch
+from tlf.data import load_dataset, load_views, make_views, view_of_epoch
 from tlf.data.seeds import stable_seed
 from tlf.errors import PluginError
 
 
 @pytest.fixture
 def split(make_dataset, transform):
-    loaded = load_dataset(
-        make_dataset(), transform, unreadable="error", workers=0, memory_bytes=2**20
-    )
+    loaded = load_dataset(make_dataset(), transform, unreadable="error", workers=0)
     return loaded.splits["train"]
 
 
 def _views(split, transform, indices, view=0, seed=0):
-    return load_views(split, transform, indices, view=view, augmentation_seed=seed)
+    return load_views(split, transform, indices, [view] * len(indices), seed)
 
 
 def test_the_view_none_is_what_evaluation_sees(split, transform):
@@ -33,17 +31,32 @@ def test_a_view_is_the_same_alone_and_in_a_batch_in_any_order(split, transform):
 
 
 def test_numbers_of_views_may_differ_within_a_batch(split, transform):
-    mixed = _views(split, transform, [2, 2, 5], view=[0, 1, 1])
+    mixed = load_views(split, transform, [2, 2, 5], [0, 1, 1], 0)
     assert mixed[0].equal(_views(split, transform, [2], view=0)[0])
     assert mixed[1].equal(_views(split, transform, [2], view=1)[0])
     assert mixed[2].equal(_views(split, transform, [5], view=1)[0])
     assert not mixed[0].equal(mixed[1])
 
 
+def test_evaluations_view_may_stand_beside_random_ones(split, transform):
+    indices, views = [2, 2, 5, 5, 1], [None, 1, 1, None, 0]
+    mixed = load_views(split, transform, indices, views, 0)
+    for found, index, view in zip(mixed, indices, views, strict=True):
+        assert found.equal(_views(split, transform, [index], view=view)[0])
+    assert not mixed[0].equal(mixed[1])
+
+
+def test_a_view_is_made_of_an_image_at_hand_as_of_one_that_is_loaded(split, transform):
+    images = split.load([2, 5, 5])
+    digests = [split.digests[index] for index in (2, 5, 5)]
+    made = make_views(images, transform, digests, [3, None, 1], 7)
+    assert made.equal(load_views(split, transform, [2, 5, 5], [3, None, 1], 7))
+
+
 def test_a_view_belongs_to_the_content_wherever_it_lies(make_dataset, transform, split):
     content = split.items[7].read()
     moved = make_dataset(spoilt={"train/00.png": content}, train=20)
-    other = load_dataset(moved, transform, unreadable="error", workers=0, memory_bytes=2**20)
+    other = load_dataset(moved, transform, unreadable="error", workers=0)
     found = _views(other.splits["train"], transform, [0], view=3)
     assert found.equal(_views(split, transform, [7], view=3))
 
@@ -85,13 +98,24 @@ def test_which_view_an_epoch_trains_on():
     assert view_of_epoch(1, 0, "digest", 7) == 0
 
 
-def test_of_k_views_each_is_drawn_about_as_often():
-    drawn = [view_of_epoch(4, 0, f"digest {n % 10}", n // 10) for n in range(2000)]
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+@pytest.mark.parametrize("first", [0, 7])
+def test_of_k_views_each_comes_once_in_k_consecutive_epochs(count, first):
+    for number in range(20):
+        epochs = range(first, first + count)
+        views = [view_of_epoch(count, 3, f"digest {number}", epoch) for epoch in epochs]
+        assert sorted(views) == list(range(count))
+        following = [view_of_epoch(count, 3, f"digest {number}", e + count) for e in epochs]
+        assert following == views
+
+
+def test_of_k_views_each_is_drawn_about_as_often_in_an_epoch():
+    drawn = [view_of_epoch(4, 0, f"digest {n}", 5) for n in range(2000)]
     counts = [drawn.count(view) for view in range(4)]
     assert sum(counts) == 2000
     # Five standard deviations of a fair draw.
     assert all(abs(count - 500) < 97 for count in counts)
-    assert drawn != [view_of_epoch(4, 1, f"digest {n % 10}", n // 10) for n in range(2000)]
+    assert drawn != [view_of_epoch(4, 1, f"digest {n}", 5) for n in range(2000)]
 
 
 def test_a_seed_is_the_same_in_every_process_and_version():

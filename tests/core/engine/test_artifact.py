@@ -15,9 +15,9 @@ class Simple(Cpu):
         super().__init__(CpuOptions(precision="float32"))
 
 
-def test_the_precision_that_was_chosen_travels_with_the_network(make_job):
+def test_the_precision_that_was_chosen_travels_with_the_network(make_job, model):
     job = make_job(device={"name": "cpu", "options": {"precision": "auto"}})
-    assert describe_model(job).device.options == {"precision": job.device.precision}
+    assert describe_model(job, model.head).device.options == {"precision": job.device.precision}
 
 
 def test_a_network_of_a_device_without_a_precision_can_predict(

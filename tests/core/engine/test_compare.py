@@ -1,9 +1,14 @@
 """Comparing strategies."""
 
 import json
+import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
 
 import tlf
 from tlf.engine.listener import Listener
@@ -12,28 +17,85 @@ from tlf.errors import DataError, PluginError, RunInterrupted, SpecError
 STRATEGIES = ("feature-extraction", "full-fine-tuning", "from-scratch")
 
 
-def test_every_strategy_is_run_with_every_seed_and_images_are_decoded_once(small_spec):
-    found = tlf.compare({**small_spec, "seed": 4}, STRATEGIES, seeds=2)
+def reports_of(found):
+    return [
+        json.loads((found.directory / c.directory / "report.json").read_text()) for c in found.cells
+    ]
+
+
+def test_every_strategy_is_run_with_every_seed_and_what_one_run_keeps_the_next_one_finds(
+    small_spec, tmp_path, same_costs
+):
+    torch.manual_seed(0)
+    weights = tmp_path / "weights.safetensors"
+    save_file(torchvision.models.get_model("shufflenet_v2_x0_5").state_dict(), weights)
+    backbone = {"name": "torchvision/shufflenet_v2_x0_5", "weights": str(weights)}
+    found = tlf.compare({**small_spec, "backbone": backbone, "seed": 4}, STRATEGIES, seeds=2)
     assert [(c.strategy, c.seed) for c in found.cells] == [
         (strategy, seed) for strategy in STRATEGIES for seed in (4, 5)
     ]
-    reports = [
-        json.loads((found.directory / c.directory / "report.json").read_text()) for c in found.cells
-    ]
+    reports = reports_of(found)
     assert [report["seed"] for report in reports] == [4, 5] * 3
-    # Each run says what it would have decoded alone; in fact it was done once for all.
-    assert {report["images_decoded"] for report in reports} == {34}
-    assert found.images_decoded == 34
+    # Once for the features of the frozen network, and once for all that trains from pixels.
+    assert [report["images_decoded"] for report in reports] == [34, 0, 34, 0, 0, 0]
+    assert [cell.images_decoded for cell in found.cells] == [34, 0, 34, 0, 0, 0]
+    assert {cell.images_measured for cell in found.cells} == {found.images_measured} == {10}
+    assert found.images_decoded == 68
 
 
-def test_what_reading_the_images_took_is_charged_to_every_run_alike(small_spec):
+def test_what_a_run_finds_in_the_cache_changes_none_of_its_results(small_spec, same_costs):
+    found, alone = (
+        tlf.compare({**small_spec, "cache": {"mode": mode}}, STRATEGIES[:2], seeds=2)
+        for mode in ("auto", "off")
+    )
+    assert found.images_decoded < alone.images_decoded
+    for one, other in zip(found.cells, alone.cells, strict=True):
+        for name in ("model.safetensors", "metrics.jsonl", "predictions.jsonl"):
+            written = (found.directory / one.directory / name).read_bytes()
+            assert written == (alone.directory / other.directory / name).read_bytes()
+
+
+def test_a_run_is_charged_what_it_took_itself(small_spec):
     found = tlf.compare(small_spec, STRATEGIES[:2])
-    reports = [
-        json.loads((found.directory / c.directory / "report.json").read_text()) for c in found.cells
-    ]
-    first, second = (report["timings"] for report in reports)
-    assert first["data_seconds"] == second["data_seconds"] > 0
-    assert all(report["timings"]["total_seconds"] > first["data_seconds"] for report in reports)
+    for cell, report in zip(found.cells, reports_of(found), strict=True):
+        timings = report["timings"]
+        assert cell.total_seconds == timings["total_seconds"] > timings["data_seconds"] > 0
+
+
+def broken_copy(photographs, folder):
+    """A copy of the photographs of which one cannot be read, as the spec's section."""
+    shutil.copytree(photographs, folder)
+    (folder / "train" / "red" / "00.png").write_bytes(b"no image")
+    options = {"train": str(folder / "train"), "validation": str(folder / "val")}
+    return {"name": "image-folder", "options": options}
+
+
+def test_images_that_the_first_run_cannot_read_are_an_error_and_nothing_is_kept(
+    small_spec, photographs, tmp_path
+):
+    data = broken_copy(photographs, tmp_path / "copy")
+    with pytest.raises(DataError, match="1 of 34 images cannot be read"):
+        tlf.compare({**small_spec, "data": data}, STRATEGIES)
+    output = Path(small_spec["output"])
+    assert not output.exists() or not list(output.iterdir())
+
+
+def test_images_that_cannot_be_read_any_more_leave_the_runs_before_as_they_are(
+    small_spec, photographs, tmp_path
+):
+    data = broken_copy(photographs, tmp_path / "copy")
+    broken = tmp_path / "copy" / "train" / "red" / "00.png"
+    shutil.copy(photographs / "train" / "red" / "00.png", broken)
+
+    def listen(strategy, seed):
+        if strategy == "full-fine-tuning":
+            broken.write_bytes(b"no image")
+        return Listener()
+
+    with suppress(DataError):
+        tlf.compare({**small_spec, "data": data}, STRATEGIES[:2], listener=listen)
+    (folder,) = Path(small_spec["output"]).iterdir()
+    assert (folder / "feature-extraction-seed-0" / "report.json").exists()
 
 
 def test_what_is_wrong_with_the_data_is_found_before_anything_is_written(small_spec):

@@ -139,7 +139,9 @@ def test_training_in_float16_leaves_out_steps_that_overflow_as_written_down_here
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(batch)
             images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 0, 1])
-            loss = training_loss(model, images, labels, half_job.spec, half_job.device)
+            loss = training_loss(
+                model, images, 0, labels, spec=half_job.spec, device=half_job.device
+            )
             assert optimizer.scale == scale
             optimizer.backward(loss)
             optimizer.step(0.5)

@@ -100,7 +100,11 @@ RUBBISH = [
     ("cpu", {"create": returning(Odd(chunk_size=0))}, "the chunk size `0`"),
     ("feature-extraction", {"steps": returning(None)}, "`steps` returns `None`, not a list"),
     ("feature-extraction", {"steps": failing}, "`steps` fails with KeyError: 'mine'"),
-    ("feature-extraction", {"steps": returning([3])}, "step 1 is a int, not a Train"),
+    (
+        "feature-extraction",
+        {"steps": returning([3])},
+        "step 1 is a int, neither a Train nor a Solve",
+    ),
     (
         "feature-extraction",
         {"steps": returning([Train(name="a", trainable=None, epochs=2)])},

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,17 @@ def run(small_spec):
     return run
 
 
+def weights_file(tmp_path, name="shufflenet_v2_x0_5"):
+    import torchvision
+    from safetensors.torch import save_file
+
+    torch.manual_seed(7)
+    state = torchvision.models.get_model(name).state_dict()
+    path = tmp_path / "weights.safetensors"
+    save_file(state, path)
+    return path, state
+
+
 def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
@@ -48,23 +60,69 @@ def test_a_run_leaves_everything_that_was_asked_for(run):
     assert json.loads((finished.directory / "report.json").read_text()) == finished.report
 
 
-def test_the_report_says_what_was_measured_on_what_and_what_it_cost(run):
+def test_the_report_says_what_was_measured_on_what_and_what_it_cost(run, same_costs):
     report = run().report
     assert report["strategy"]["name"] == "feature-extraction"
     assert (report["metrics_on"], report["weights_from"]) == ("validation", "last epoch")
     assert (report["images_measured"], report["num_classes"], report["seed"]) == (10, 2, 0)
     assert set(report["metrics"]) == {"accuracy", "balanced-accuracy", "macro-f1", "loss"}
-    # Two epochs of 24 images to train on and 10 to evaluate, and every image decoded once.
-    assert report["images_through_backbone"] == 2 * (24 + 10)
+    # Two views of 24 images to train on, and 10 to evaluate, each once; every image decoded once.
+    assert report["images_through_backbone"] == 2 * 24 + 10
     assert report["images_decoded"] == 34
     (step,) = report["steps"]
     assert (step["trainable_parameters"], step["epochs"]) == (1024 * 2 + 2, 2)
     low, high = report["accuracy_interval"]
     assert low <= report["metrics"]["accuracy"] <= high
     timings = report["timings"]
-    parts = [f"{kind}_seconds" for kind in ("prepare", "data", "probe", "train", "evaluate")]
-    assert sum(timings[part] for part in parts) <= timings["total_seconds"]
+    kinds = ("prepare", "probe", "data", "prefix", "train", "evaluate", "contract")
+    assert timings.keys() == {f"{kind}_seconds" for kind in (*kinds, "total", "process")}
+    assert all(timings[f"{kind}_seconds"] > 0 for kind in kinds)
+    assert sum(timings[f"{kind}_seconds"] for kind in kinds) <= timings["total_seconds"]
     assert timings["total_seconds"] <= timings["process_seconds"]
+
+
+def test_without_a_cache_everything_is_computed_in_every_epoch(run):
+    report = run(cache={"mode": "off"}).report
+    assert report["images_through_backbone"] == 2 * (24 + 10)
+    (step,) = report["steps"]
+    assert (step["cache"]["level"], step["cache"]["rows_found"]) == ("none", 0)
+    assert step["cache"]["rows_computed"] == 2 * (24 + 10)
+
+
+def test_a_network_that_learns_sees_every_image_in_every_epoch(run):
+    report = run(strategy="full-fine-tuning").report
+    assert report["images_through_backbone"] == 2 * (24 + 10)
+
+
+def test_the_report_says_of_each_step_what_it_kept_and_found(run, same_costs):
+    finished = run()
+    (step,) = finished.report["steps"]
+    cache = step["cache"]
+    assert (cache["level"], cache["rows_computed"]) == ("features", 0)
+    assert cache["rows_found"] == 2 * (24 + 10)
+    assert cache["why"]
+    plan = json.loads((finished.directory / "plan.json").read_text())
+    row = math.prod(plan["stages"][cache["cut"] - 1]["output_shape"]) * 4
+    assert cache["bytes"] == (2 * 24 + 10) * row
+    assert {key: cache[key] for key in plan["steps"][0]["cache"]} == plan["steps"][0]["cache"]
+
+
+@pytest.mark.parametrize("views", ["none", 2, "every-epoch"])
+def test_a_second_run_with_another_seed_and_rate_finds_everything_and_decodes_nothing(
+    run, tmp_path, same_costs, views
+):
+    path, _ = weights_file(tmp_path)
+    backbone = {"name": "torchvision/shufflenet_v2_x0_5", "weights": str(path)}
+    training = {"epochs": 2, "batch_size": 8, "views": views}
+    first, second = (
+        run(backbone=backbone, training={**training, "learning_rate": rate}, seed=seed).report
+        for seed, rate in ((0, 1e-3), (1, 3e-3))
+    )
+    rows = 34 if views == "none" else 2 * 24 + 10
+    assert (first["images_decoded"], first["images_through_backbone"]) == (34, rows)
+    assert (second["images_decoded"], second["images_through_backbone"]) == (0, 0)
+    (step,) = second["steps"]
+    assert (step["cache"]["rows_found"], step["cache"]["rows_computed"]) == (2 * 34, 0)
 
 
 def test_the_metrics_are_those_of_the_predictions(run):
@@ -123,17 +181,6 @@ def test_the_generator_of_the_process_is_left_alone(run):
     torch.manual_seed(5)
     run()
     assert torch.rand(3).equal(expected)
-
-
-def weights_file(tmp_path, name="shufflenet_v2_x0_5"):
-    import torchvision
-    from safetensors.torch import save_file
-
-    torch.manual_seed(7)
-    state = torchvision.models.get_model(name).state_dict()
-    path = tmp_path / "weights.safetensors"
-    save_file(state, path)
-    return path, state
 
 
 def test_feature_extraction_leaves_every_byte_of_the_backbone_as_it_was(run, tmp_path):

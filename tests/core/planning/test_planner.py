@@ -1,7 +1,7 @@
 import pytest
 
 from tlf.planning import check_steps, plan_steps
-from tlf.plugin import HEAD, Budget, Outline, StageOutline, Train
+from tlf.plugin import HEAD, Budget, Outline, Solve, StageOutline, Train
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_steps_follow_one_another_without_a_gap(outline):
             [Train(name="s", trainable=(HEAD,), epochs=3, rates={HEAD: float("nan")})],
             "step 1 gives `head` the rate `nan`",
         ),
-        (["train"], "step 1 is a str, not a Train"),
+        (["train"], "step 1 is a str, neither a Train nor a Solve"),
         ([Train(name="", trainable=(HEAD,), epochs=3)], "step 1 is called `''`"),
         ([Train(name=3, trainable=(HEAD,), epochs=3)], "step 1 is called `3`"),
         ([Train(name="s", trainable=None, epochs=3)], "step 1 trains `None`"),
@@ -119,3 +119,39 @@ def test_a_plan_that_breaks_a_rule_is_refused_with_a_sentence(outline, steps, se
 def test_a_rate_may_name_what_trains_in_part_and_what_has_no_parameters(outline, rates):
     step = Train(name="s", trainable=("stem:norm", HEAD), epochs=3, rates=rates)
     assert list(check_steps([step], outline, Budget(3))) == []
+
+
+def test_a_solved_head_takes_no_epochs_and_freezes_the_backbone(outline):
+    steps = (
+        Solve(name="probe", grid=(1.0, 0.1)),
+        Train(name="all", trainable=outline.body, epochs=3),
+    )
+    first, second = plan_steps(steps, outline, Budget(3), 0.1)
+    assert (first.kind, first.epochs, first.first_epoch) == ("lbfgs", 0, 0)
+    assert first.grid == (1.0, 0.1)
+    assert first.trainable == outline.stages[-1].groups
+    assert first.frozen_stages == len(outline.body)
+    assert (second.kind, second.first_epoch) == ("train", 0)
+
+
+def test_a_plan_that_trains_nothing_spends_none_of_the_budget(outline):
+    assert list(check_steps((Solve(name="probe"),), outline, Budget(7))) == []
+
+
+@pytest.mark.parametrize(
+    ("steps", "sentence"),
+    [
+        ((Solve(name="x", method="svm"),), "step 1 solves by `'svm'`; there are `lbfgs` and `knn`"),
+        ((Solve(name="x", grid=(0.0,)),), "step 1 has the strength `0.0`"),
+        ((Solve(name="x", grid=3),), "step 1 has the grid `3`, which is no tuple of numbers"),
+        ((Solve(name="x", method="knn", grid=(2.5,)),), "step 1 has `2.5` neighbours"),
+        (
+            (Solve(name="x", method="knn"), Train(name="y", trainable=(HEAD,), epochs=1)),
+            "step 1 solves by `knn`, after which nothing can be trained, and is not the last",
+        ),
+        ((Solve(name=""),), "step 1 is called `''`, which is no text"),
+        ((Solve(name="x"), Solve(name="x")), "step 2 is called `x`, as one before it is"),
+    ],
+)
+def test_a_solved_head_that_breaks_a_rule_is_refused_with_a_sentence(outline, steps, sentence):
+    assert any(sentence in problem for problem in check_steps(steps, outline, Budget(1)))

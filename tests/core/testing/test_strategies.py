@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tlf.plugin import Train
+from tlf.plugin import Solve, Train
 from tlf.testing import ContractError
 from tlf.testing.strategies import (
     CHECKS,
@@ -127,6 +127,16 @@ class HalfHead(ToyStrategy):
         return [Train(name="bias", trainable=("head:bias",), epochs=budget.epochs)]
 
 
+class Early(ToyStrategy):
+    """Neighbours can be trained no further."""
+
+    def steps(self, outline, budget):
+        return [
+            Solve(name="knn", method="knn"),
+            Train(name="all", trainable=outline.body, epochs=budget.epochs),
+        ]
+
+
 class Unfinished(ToyStrategy):
     def steps(self, outline, budget):
         return {}[outline.head]
@@ -138,7 +148,7 @@ SABOTEURS = (
     Saboteur(check_plan_is_deterministic, Meddling, "changed the outline"),
     Saboteur(check_plan_is_deterministic, Lazy, "must return a list of steps, not <generator"),
     Saboteur(check_plan_can_be_carried_out, Forgetful, "must return a list of steps, not None"),
-    Saboteur(check_plan_can_be_carried_out, Saying, "step 1 must be a `Train`, not {'trainable'"),
+    Saboteur(check_plan_can_be_carried_out, Saying, "must be a `Train` or a `Solve`, not {'tra"),
     Saboteur(check_plan_can_be_carried_out, Letters, "must be a tuple of names, not 'head'"),
     Saboteur(check_plan_can_be_carried_out, Halving, "must be a whole number, not 0.5"),
     Saboteur(check_plan_can_be_carried_out, Wordy, "`rates` of step 1 must give a number"),
@@ -149,6 +159,7 @@ SABOTEURS = (
         check_plan_can_be_carried_out, Deep, "`steps` for 1 stages and 1 epochs .* IndexError"
     ),
     Saboteur(check_plan_can_be_carried_out, Still, "the rate `0.0`; it must be finite and above 0"),
+    Saboteur(check_plan_can_be_carried_out, Early, "solves by `knn`, .* and is not the last"),
     Saboteur(check_head_learns, Backwards, "a budget of 1 epochs no step trains the head"),
     Saboteur(check_head_learns, HalfHead, "no step trains the head"),
     Saboteur(check_head_learns, Unfinished, "must not fail, and fails with KeyError: 'head'"),

@@ -7,7 +7,16 @@ replaying the same forward pass with the finished prefix stubbed out (`replay`).
 
 from __future__ import annotations
 
-from tlf.plugin.stages.backbone import Backbone, Stage, build_backbone
+from tlf.plugin.stages.backbone import Backbone, SplitMemory, Stage, build_backbone, splits_kept_in
 from tlf.plugin.stages.split import Group, Split, split_network
 
-__all__ = ["Backbone", "Group", "Split", "Stage", "build_backbone", "split_network"]
+__all__ = [
+    "Backbone",
+    "Group",
+    "Split",
+    "SplitMemory",
+    "Stage",
+    "build_backbone",
+    "split_network",
+    "splits_kept_in",
+]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import nn
 
+from tlf.plugin.stages.folds import Fold
 from tlf.plugin.stages.meta import create_on_meta, is_meta_the_default
 from tlf.plugin.stages.replay import run_part
 from tlf.plugin.stages.split import Group, Split, StagePart, split_network
+from tlf.plugin.stages.text import split_from_text, split_to_text
 
 if TYPE_CHECKING:
     from tlf.plugin.interfaces import BackboneFamily
@@ -110,6 +115,16 @@ class Backbone:
         """What the split lacks, a sentence each: too few stages, or one that holds too much."""
         return self._split.imbalances
 
+    @property
+    def folds(self) -> tuple[Fold, ...]:
+        """Normalisations that evaluation can fold into the convolutions before them."""
+        return self._split.folds
+
+    @property
+    def lowered(self) -> frozenset[str]:
+        """Names of the parameters that are only read by multiplications."""
+        return self._split.lowered
+
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Return features `(N, output_width)` of images, float `(N, 3, S, S)`, normalised."""
         features: torch.Tensor = self.module(images)
@@ -188,6 +203,33 @@ class Backbone:
 _splits: dict[tuple[type, str, str, int], tuple[Split, frozenset[str]]] = {}
 
 
+class SplitMemory(Protocol):
+    """Keeps splits from one process to the next, as text."""
+
+    def recall(self, family: BackboneFamily[Any], model: str, image_size: int) -> str | None:
+        """Return what was kept; None if nothing was."""
+
+    def remember(self, family: BackboneFamily[Any], model: str, image_size: int, text: str) -> None:
+        """Keep a text."""
+
+
+_memory: ContextVar[SplitMemory | None] = ContextVar("memory", default=None)
+
+
+@contextmanager
+def splits_kept_in(memory: SplitMemory | None) -> Iterator[None]:
+    """Look for splits in a memory, and keep new ones there, for as long as the block lasts.
+
+    Args:
+        memory: The memory; None for none.
+    """
+    token = _memory.set(memory)
+    try:
+        yield
+    finally:
+        _memory.reset(token)
+
+
 def build_backbone(family: BackboneFamily[Any], model: str, image_size: int) -> Backbone:
     """Create one of a family's models with random weights, and split it into stages.
 
@@ -218,17 +260,43 @@ def _split_of(
     """Return the split of a model, and the names of its classifier's tensors."""
     key = (type(family), family.options.model_dump_json(), model, image_size)
     if key not in _splits:
-        with torch.random.fork_rng(devices=[]):
-            network = create_on_meta(lambda: family.create(model, image_size))
-            path = family.classifier(network)
-            names = (
-                {f"{path}.{name}" for name in network.get_submodule(path).state_dict()}
-                if path is not None
-                else set()
-            )
-            _take_classifier(network, path)
-            _splits[key] = (split_network(network, image_size), frozenset(names))
+        _splits[key] = _recall(family, model, image_size) or _find(family, model, image_size)
     return _splits[key]
+
+
+def _recall(
+    family: BackboneFamily[Any], model: str, image_size: int
+) -> tuple[Split, frozenset[str]] | None:
+    memory = _memory.get()
+    text = None if memory is None else memory.recall(family, model, image_size)
+    if text is None:
+        return None
+    try:
+        first, _, rest = text.partition("\n")
+        return split_from_text(rest), frozenset(json.loads(first))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # Kept by another version.
+        return None
+
+
+def _find(family: BackboneFamily[Any], model: str, image_size: int) -> tuple[Split, frozenset[str]]:
+    with torch.random.fork_rng(devices=[]):
+        network = create_on_meta(lambda: family.create(model, image_size))
+        path = family.classifier(network)
+        names = (
+            {f"{path}.{name}" for name in network.get_submodule(path).state_dict()}
+            if path is not None
+            else set()
+        )
+        _take_classifier(network, path)
+        split = split_network(network, image_size)
+    memory = _memory.get()
+    if memory is not None:
+        # Where a module returns what no text can hold, the split is found anew each time.
+        with suppress(TypeError):
+            text = f"{json.dumps(sorted(names))}\n{split_to_text(split)}"
+            memory.remember(family, model, image_size, text)
+    return split, frozenset(names)
 
 
 def _take_classifier(network: nn.Module, path: str | None) -> None:

@@ -80,6 +80,10 @@ class Recording:
         writes: When something is written into each storage last.
         own: The operations that each module carries out itself, not in a module inside it: times,
             and signatures that tell train mode from evaluation mode.
+        owners: The module that carries out each operation itself.
+        uses: Names of the parameters and buffers that each operation reads.
+        made: The storage of what each operation returns, if that depends on the image.
+        readers: When each storage that depends on the image is read, in order.
         output: What the network returned.
     """
 
@@ -93,6 +97,10 @@ class Recording:
     last_use: dict[str, int] = field(default_factory=dict)
     writes: dict[int, int] = field(default_factory=dict)
     own: dict[str, list[tuple[int, tuple[Any, ...]]]] = field(default_factory=dict)
+    owners: list[str] = field(default_factory=list)
+    uses: list[tuple[str, ...]] = field(default_factory=list)
+    made: list[int | None] = field(default_factory=list)
+    readers: dict[int, list[int]] = field(default_factory=dict)
     output: object = None
 
 
@@ -171,6 +179,7 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Write down that a value that depends on the image is read."""
         # A view that no recorded operation made counts as made before everything: no cut forgets it.
         value = (key, self._made.get(key, BEFORE - 1))
+        self.recording.readers.setdefault(key[0], []).append(time)
         self.recording.first_read.setdefault(value, time)
         self.recording.last_read[value] = time
 
@@ -188,10 +197,11 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         derived = self._note_inputs(inputs, time)
         output = func(*args, **kwargs)
         self._alive.append((inputs, output))
-        if derived:
-            for tensor in tensors_in(output):
-                self._made[key_of(tensor)] = time
-                self._derived.add(storage_of(tensor))
+        made = tensors_in(output) if derived else []
+        for tensor in made:
+            self._made[key_of(tensor)] = time
+            self._derived.add(storage_of(tensor))
+        self.recording.made.append(storage_of(made[0]) if made else None)
         if func._schema.is_mutable and inputs:
             self.recording.writes[storage_of(inputs[0])] = time
             if derived:
@@ -201,11 +211,13 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _note_inputs(self, inputs: Iterable[torch.Tensor], time: int) -> bool:
         derived = False
+        names = tuple(name for tensor in inputs for name in self._names.get(storage_of(tensor), ()))
+        self.recording.uses.append(names)
+        for name in names:
+            self.recording.first_use.setdefault(name, time)
+            self.recording.last_use[name] = time
         for tensor in inputs:
             storage = storage_of(tensor)
-            for name in self._names.get(storage, ()):
-                self.recording.first_use.setdefault(name, time)
-                self.recording.last_use[name] = time
             if storage in self._derived:
                 derived = True
                 self.note_read(key_of(tensor), time)
@@ -221,6 +233,7 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         recording = self.recording
         signature = (str(func), *(leaf for leaf in tree_leaves((args, kwargs)) if _is_plain(leaf)))
         recording.own.setdefault(self.inside[-1], []).append((len(recording.operations), signature))
+        recording.owners.append(self.inside[-1])
         recording.operations.append(str(func))
         count = flop_registry.get(func._overloadpacket)
         recording.flops.append(int(count(*args, **kwargs, out_val=output)) if count else 0)

@@ -21,6 +21,7 @@ from tlf.plugin.stages.cuts import (
     possible_cuts,
     stage_of,
 )
+from tlf.plugin.stages.folds import Fold, find_folds, find_lowered
 from tlf.plugin.stages.kinds import kind_of_tensors, norm_modules
 from tlf.plugin.stages.recording import Recording, Span, record
 
@@ -109,6 +110,8 @@ class Split:
         containers: Paths of modules that more than one stage runs in; their mode changes nothing.
         output_width: Number of features that the last stage returns.
         imbalances: What the split lacks, a sentence each; see `imbalances`.
+        folds: Normalisations that evaluation can fold into convolutions.
+        lowered: Names of the parameters that may be kept in the precision of the device.
     """
 
     stages: tuple[StagePart, ...]
@@ -117,6 +120,8 @@ class Split:
     containers: tuple[str, ...]
     output_width: int
     imbalances: tuple[str, ...]
+    folds: tuple[Fold, ...]
+    lowered: frozenset[str]
 
 
 def split_network(network: nn.Module, image_size: int) -> Split:
@@ -145,6 +150,8 @@ def split_network(network: nn.Module, image_size: int) -> Split:
         containers=containers,
         output_width=recordings.output_shape[0],
         imbalances=tuple(imbalances(cuts, recordings)),
+        folds=tuple(find_folds(recordings.two)),
+        lowered=frozenset(find_lowered(recordings.two)),
     )
 
 
