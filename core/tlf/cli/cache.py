@@ -50,7 +50,7 @@ def show_command(
     directory: Directory = None,
     as_json: Json = False,
 ) -> None:
-    """Show an entry: its size, when it was used, and all that its rows depend on."""
+    """Show an entry: its size, and all that its rows depend on."""
     from tlf.cli.output import write_json
 
     entry = _find(_cache(directory).entries(), key)

@@ -286,7 +286,15 @@ def _part(job: Job, kind: str) -> tuple[str, str]:
 
 def _hardware(device: torch.device) -> str:
     if device.type == "cpu":
-        return f"cpu {torch.backends.cpu.get_cpu_capability()}"
+        known = sorted(
+            name for name, there in torch.cpu.get_capabilities().items() if there is True
+        )
+        settings = (
+            torch._C._get_mkldnn_enabled(),
+            torch.get_float32_matmul_precision(),
+            os.environ.get("ONEDNN_MAX_CPU_ISA"),
+        )
+        return f"cpu {torch.backends.cpu.get_cpu_capability()} {known} {settings}"
     if device.type == "cuda":
         return f"cuda {torch.cuda.get_device_name(device)}"
     return device.type

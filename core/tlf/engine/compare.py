@@ -159,7 +159,8 @@ def compare(
         except DataError:
             # All runs have the same data: where the first one cannot read them, there is nothing to
             # compare, and nothing to keep.
-            shutil.rmtree(folder, ignore_errors=True)
+            if not done:
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         except (RunInterrupted, KeyboardInterrupt) as error:
             raise RunInterrupted(

@@ -107,6 +107,8 @@ class Twin:
 
     def __init__(self, source: Backbone, precision: Precision) -> None:
         self.backbone = copy.deepcopy(source)
+        # Cuts that are exact in the network's own precision need not be so in this one.
+        self.backbone.forget_cuts()
         self._source = source
         for parameter in self.backbone.module.parameters():
             parameter.requires_grad_(False)

@@ -93,13 +93,13 @@ def inference_of(job: Job, model: Model) -> Inference:
 
 
 @torch.no_grad()
-def head_logits(head: torch.nn.Module, features: torch.Tensor, chunk_size: int) -> torch.Tensor:
+def head_logits(head: torch.nn.Module, features: torch.Tensor, _: int = 1) -> torch.Tensor:
     """Return logits `(N, classes)`, float32, of features in evaluation mode.
 
     Args:
         head: In evaluation mode.
         features: `(N, width)`, on the device.
-        chunk_size: How many rows are computed at a time. The last ones are filled up, so that a row
-            does not depend on how many there are.
+        _: Passed over.
     """
-    return in_chunks(head, features, chunk_size)
+    # One row at a time: products of small matrices are rounded by where in the matrix a row stands.
+    return in_chunks(head, features, 1)

@@ -180,13 +180,17 @@ class Backbone:
                 return cut
         return 0
 
+    def forget_cuts(self) -> None:
+        """Try every cut again when it is next asked for."""
+        self._exact.clear()
+
     @torch.no_grad()
     def _is_exact(self, cut: int) -> bool:
         if cut not in self._exact:
             some = next(self.module.parameters(), torch.empty(0))
             generator = torch.Generator().manual_seed(0)
             size = (2, 3, self.image_size, self.image_size)
-            images = torch.randn(size, generator=generator).to(some.device, some.dtype)
+            images = torch.randn(size, generator=generator).to(some.device)
             count = len(self.stages)
             try:
                 crossing = self._run(images, 0, cut)

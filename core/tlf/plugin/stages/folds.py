@@ -66,8 +66,10 @@ def find_folds(recording: Recording) -> Iterator[Fold]:
         own = {f"{convolution}.weight", f"{convolution}.bias"}
         used = recording.uses[time]
         # A weight that is computed first, or used twice, is not the module's alone to change.
-        if f"{convolution}.weight" not in used or any(
-            name not in own or len(times[name]) > 1 for name in used
+        if (
+            f"{convolution}.weight" not in used
+            or any(name not in own or len(times[name]) > 1 for name in used)
+            or recording.operands[time] != 1 + len(used)
         ):
             continue
         readers = recording.readers.get(storage, [])
@@ -92,7 +94,8 @@ def find_lowered(recording: Recording) -> Iterator[str]:
     """
     for name, times in _times_of_use(recording).items():
         names = {_name(recording.operations[time]) for time in times}
-        if names <= _MULTIPLICATIONS | _VIEWS and names & _MULTIPLICATIONS:
+        multiplied = names <= _MULTIPLICATIONS | _VIEWS and names & _MULTIPLICATIONS
+        if multiplied and name in recording.parameters:
             yield name
 
 

@@ -82,8 +82,10 @@ class Recording:
             and signatures that tell train mode from evaluation mode.
         owners: The module that carries out each operation itself.
         uses: Names of the parameters and buffers that each operation reads.
+        operands: How many tensors each operation reads.
         made: The storage of what each operation returns, if that depends on the image.
         readers: When each storage that depends on the image is read, in order.
+        parameters: Names of the network's parameters.
         output: What the network returned.
     """
 
@@ -99,8 +101,10 @@ class Recording:
     own: dict[str, list[tuple[int, tuple[Any, ...]]]] = field(default_factory=dict)
     owners: list[str] = field(default_factory=list)
     uses: list[tuple[str, ...]] = field(default_factory=list)
+    operands: list[int] = field(default_factory=list)
     made: list[int | None] = field(default_factory=list)
     readers: dict[int, list[int]] = field(default_factory=dict)
+    parameters: frozenset[str] = frozenset()
     output: object = None
 
 
@@ -116,6 +120,7 @@ def record(network: nn.Module, images: torch.Tensor) -> Recording:
         output = network(images)
     recording = flow.recording
     recording.output = output
+    recording.parameters = frozenset(name for name, _ in network.named_parameters())
     if isinstance(output, torch.Tensor) and flow.is_derived(output):
         # Whoever called the network reads what it returned.
         flow.note_read(key_of(output), len(recording.operations))
@@ -209,10 +214,11 @@ class _Flow(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._note_operation(func, args, kwargs, output)
         return output
 
-    def _note_inputs(self, inputs: Iterable[torch.Tensor], time: int) -> bool:
+    def _note_inputs(self, inputs: list[torch.Tensor], time: int) -> bool:
         derived = False
         names = tuple(name for tensor in inputs for name in self._names.get(storage_of(tensor), ()))
         self.recording.uses.append(names)
+        self.recording.operands.append(len(inputs))
         for name in names:
             self.recording.first_use.setdefault(name, time)
             self.recording.last_use[name] = time
