@@ -97,7 +97,7 @@ def clear_command(
 
 @cache_app.command("verify")
 def verify_command(directory: Directory = None, as_json: Json = False) -> None:
-    """Read all that is stored, and hash all files again whose digests are known.
+    """Read all that is stored, and hash all known files again.
 
     What is damaged is removed, so that it is computed again; the exit code is then 1.
     """
