@@ -281,7 +281,7 @@ def test_a_transform_that_loads_no_tensor_is_found_out(make_dataset, transform, 
 def test_a_transform_that_loads_an_image_in_another_shape_later_is_found_out(
     make_dataset, transform
 ):
-    split = _load(make_dataset(), transform).splits["train"]
+    split = _load(make_dataset(), transform, workers=0).splits["train"]
     shapes = iter([(3, 8, 8), (3, 1, 1)])
     transform.load = lambda image: torch.zeros(next(shapes), dtype=torch.uint8)
     with pytest.raises(PluginError, match=r"loads `train/00.png` as torch.uint8 \(3, 1, 1\), not"):

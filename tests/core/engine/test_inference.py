@@ -48,6 +48,7 @@ NETWORKS = {
     "torchvision/densenet121": (Torchvision, Options, "densenet121"),
     "timm/mobilenetv3_small_050": (Timm, TimmOptions, "mobilenetv3_small_050"),
     "timm/efficientnet_b0": (Timm, TimmOptions, "efficientnet_b0"),
+    "timm/rexnet_100": (Timm, TimmOptions, "rexnet_100"),
 }
 SIZE = 64
 
@@ -242,6 +243,37 @@ def test_a_row_depends_neither_on_order_nor_on_neighbours_nor_on_how_many_there_
         assert inference.run(among, 0, stages)[2].equal(together[2])
 
 
+@pytest.fixture
+def set_threads():
+    """Set the number of torch's threads for a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a known fault: float32 rows of some networks are rounded by their place in the chunk",
+)
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("name", ["timm/efficientnet_b0", "timm/rexnet_100"])
+def test_a_row_depends_on_no_place_in_the_chunk_however_many_threads_share_it(
+    build, set_threads, name, threads
+):
+    """Exponentials are rounded one way in full vectors, and another way in what is left over.
+
+    Six or ten numbers a row, as these networks have, fill no whole vectors; nor does a thread's
+    share.
+    """
+    inference = Inference(build(name), device(), 8)
+    rows = images(8)
+    set_threads(threads)
+    together = inference.run(rows, 0, inference.stages)
+    for places in range(1, 8):
+        turned = inference.run(rows.roll(places, 0), 0, inference.stages)
+        assert turned.roll(-places, 0).equal(together)
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_what_crosses_a_cut_depends_on_no_neighbour_either(mobile, precision):
     inference = Inference(mobile, device(precision), 4)
@@ -357,15 +389,12 @@ class Secret(Hand):
 
     def forward(self, x):
         first = self.norm(self.first(x)).relu()
-        x = self.other(self.second(first)).relu()
+        x = self.last(self.other(self.second(first)).relu())
         if torch.is_autocast_enabled("cpu"):
             x = x + first.mean()
-        return self.fc(self.last(x).mean((2, 3)))
+        return self.fc(x.mean((2, 3)))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a network that asks for its input's precision: to be looked at"
-)
 def test_a_cut_is_tried_in_the_precision_that_it_is_used_in():
     backbone = made_by_hand(Secret)
     cut = [stage.name for stage in backbone.stages].index("last")

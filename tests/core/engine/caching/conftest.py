@@ -54,11 +54,28 @@ def weights(tmp_path_factory):
     return weights
 
 
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """A folder with a distribution of the plugin with the tiny network."""
+    folder = tmp_path_factory.mktemp("site")
+    about = folder / "tlf_acme-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: tlf-acme\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[tlf.v1]\nacme = tiny_of_acme\n")
+    (folder / "tiny_of_acme.py").write_text(Path(tiny.__file__).read_text())
+    return folder
+
+
 @pytest.fixture
-def acme(distribute):
-    """The plugin with the tiny network, installed; the name of its module."""
+def acme(site, monkeypatch):
+    """The plugin with the tiny network, installed.
+
+    Its module stays imported: a network that is known already is not split once more.
+    """
     load_registry.cache_clear()
-    yield distribute("acme", Path(tiny.__file__).read_text())
+    monkeypatch.syspath_prepend(str(site))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    yield
     load_registry.cache_clear()
 
 

@@ -185,16 +185,21 @@ def with_fewer_instructions(monkeypatch):
 
 @contextmanager
 def with_rougher_products(monkeypatch):
+    before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
-    yield
-    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @contextmanager
 def without_onednn(monkeypatch):
     torch._C._set_mkldnn_enabled(False)
-    yield
-    torch._C._set_mkldnn_enabled(True)
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(True)
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,14 @@ def test_any_bit_of_the_file_may_change(run, force, segments, check_repaired, pl
     check_repaired(expected)
 
 
-@pytest.mark.parametrize("damage", [cut_in_half, empty, overwrite, flip(0.5), os.unlink])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip(0.5),
+        os.unlink,
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (cut_in_half, empty, overwrite)),
+    ],
+)
 def test_without_its_description_an_entry_is_computed_again(
     run, force, cache_directory, check_repaired, damage
 ):
@@ -161,7 +168,14 @@ def test_what_a_process_left_half_written_is_passed_over(run, force, segments):
     assert (again.results, again.warnings, again.through) == (expected.results, [], 0)
 
 
-@pytest.mark.parametrize("damage", [cut_in_half, empty, overwrite, flip(0.5), os.unlink])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        flip(0.5),
+        os.unlink,
+        *(pytest.param(one, marks=pytest.mark.slow) for one in (cut_in_half, empty, overwrite)),
+    ],
+)
 def test_without_the_digests_of_files_the_files_are_read(run, force, cache_directory, damage):
     force()
     expected = run()
@@ -194,7 +208,16 @@ def removals(cache_directory):
     }
 
 
-@pytest.mark.parametrize("what", ["the folder", "the rows", "the entries", "a file"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "the folder",
+        *(
+            pytest.param(one, marks=pytest.mark.slow)
+            for one in ("the rows", "the entries", "a file")
+        ),
+    ],
+)
 @pytest.mark.parametrize(
     "event", ["loading", "directory", "step_started", "batch_finished", "epoch_finished"]
 )
@@ -309,7 +332,9 @@ def test_a_cache_that_turns_out_too_small_is_said_once_and_changes_nothing(run, 
 
 
 @pytest.mark.parametrize("event", ["loading", "step_started", "batch_finished", "epoch_finished"])
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt, pytest.param(RuntimeError, marks=pytest.mark.slow)]
+)
 def test_a_run_that_ended_early_leaves_nothing_that_changes_the_next(run, force, event, error):
     uncached = run(cache=OFF)
     force(3)

@@ -13,6 +13,11 @@ from tlf.errors import RunError
 
 OFF = {"mode": "off"}
 
+#: Nothing of this depends on what is stored.
+CACHES = pytest.mark.parametrize(
+    "cache", [{"mode": "auto"}, pytest.param(OFF, marks=pytest.mark.slow)], ids=str
+)
+
 
 def uncut(monkeypatch):
     """Let networks be ones that cannot be run in parts: what is frozen is computed with the rest."""
@@ -33,7 +38,7 @@ def drifting(monkeypatch):
     monkeypatch.setattr(Model, "thaw", thaw_wrongly)
 
 
-@pytest.mark.parametrize("cache", [OFF, {"mode": "auto"}], ids=str)
+@CACHES
 def test_running_statistics_that_drift_behind_what_learns_fail_the_run(run, drifting, cache):
     with pytest.raises(RunError) as caught:
         run(strategy="acme/middle-only", cache=cache)
@@ -73,7 +78,7 @@ def change(model, name):
         tensor[(0,) * tensor.ndim] += 1
 
 
-@pytest.mark.parametrize("cache", [OFF, {"mode": "auto"}], ids=str)
+@CACHES
 @pytest.mark.parametrize("name", ["stem.0.weight", "second.norm.running_var", "hidden.1.bias"])
 @pytest.mark.parametrize("strategy", ["feature-extraction", "acme/head-twice"])
 def test_a_frozen_tensor_that_changes_in_a_step_fails_the_run(
@@ -93,7 +98,7 @@ def test_a_frozen_tensor_that_changes_in_a_step_fails_the_run(
         run(strategy=strategy, cache=cache)
 
 
-@pytest.mark.parametrize("cache", [OFF, {"mode": "auto"}], ids=str)
+@CACHES
 @pytest.mark.parametrize("name", ["stem.0.weight", "third.norm.running_mean"])
 @pytest.mark.parametrize("moment", ["begin", "thaw", "optimizer"])
 def test_a_frozen_tensor_that_changes_between_two_steps_fails_the_second(
@@ -142,7 +147,7 @@ def test_a_frozen_tensor_that_changes_while_a_head_is_solved_for_fails_the_run(r
         run(strategy="acme/solved")
 
 
-@pytest.mark.parametrize("cache", [OFF, {"mode": "auto"}], ids=str)
+@CACHES
 def test_an_optimizer_that_still_holds_what_is_frozen_again_fails_the_run(run, monkeypatch, cache):
     """A gradient of zeros moves a weight by momentum and decay."""
 
@@ -166,7 +171,7 @@ def test_an_optimizer_that_still_holds_what_is_frozen_again_fails_the_run(run, m
     assert "`backbone.hidden.1.weight`" in str(caught.value)
 
 
-@pytest.mark.parametrize("cache", [OFF, {"mode": "auto"}], ids=str)
+@CACHES
 def test_an_optimizer_that_holds_what_is_frozen_without_gradients_changes_nothing(
     run, monkeypatch, cache
 ):
@@ -229,7 +234,7 @@ def detached(monkeypatch):
     monkeypatch.setattr(Model, "logits", logits_without_gradients)
 
 
-@pytest.mark.parametrize("cache", [OFF, {"mode": "auto"}], ids=str)
+@CACHES
 @pytest.mark.parametrize(
     ("strategy", "step", "before"),
     [("full-fine-tuning", "all", 0), ("gradual-unfreezing", "thaw-1", 8)],
