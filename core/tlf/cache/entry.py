@@ -17,7 +17,6 @@ from tlf.cache.files import Bytes, FilePool
 from tlf.cache.folders import (
     description_text,
     entry_folder,
-    is_blank,
     key_of,
     plain,
     read_description,
@@ -327,9 +326,8 @@ class Entry:
         try:
             read_description(self.folder)
         except DamagedError as error:
-            if not is_blank(self.folder):
-                remove_entry(self.folder)
-                self._say_damaged(reason_of(error))
+            remove_entry(self.folder)
+            self._say_damaged(reason_of(error))
         except OSError:
             # The segments will say what is the matter.
             pass

@@ -92,15 +92,6 @@ def entry_folders(folder: Path) -> list[Path]:
     ]
 
 
-def is_blank(folder: Path) -> bool:
-    """Say whether nothing is in an entry's folder yet, as when it has only just been made.
-
-    Args:
-        folder: The entry's.
-    """
-    return not (folder / DESCRIPTION).exists() and not segment_paths(folder)
-
-
 def reason_of(error: Exception) -> str:
     """Return in a few words what was wrong with a file.
 
@@ -149,21 +140,26 @@ def description_text(description: Mapping[str, Any]) -> bytes:
     return (json.dumps(value, indent=2) + "\n").encode()
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """Return what an entry is.
+def read_description(folder: Path) -> dict[str, Any] | None:
+    """Return what an entry is; None if nothing is stored there, as when it is only being made.
 
     Args:
         folder: The entry's.
 
     Raises:
-        DamagedError: It does not say so, or what it says has changed.
+        DamagedError: It has rows but does not say what it is, or what it says has changed.
         OSError: It cannot be read.
     """
+    # Another process may be filling the folder. The description is written before any rows: whoever
+    # looks for it first and for rows then may find none, and the rows that have come meanwhile.
+    has_rows = bool(segment_paths(folder))
     try:
         value = json.loads((folder / DESCRIPTION).read_bytes())
         description, version = value["description"], value["schema_version"]
         same = len(value) == 2 and key_of(description, version) == folder.name
     except FileNotFoundError as error:
+        if not has_rows:
+            return None
         raise DamagedError(f"{DESCRIPTION} is missing") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(f"{DESCRIPTION} is unreadable") from error

@@ -15,7 +15,6 @@ from tlf.cache.files import FilePool
 from tlf.cache.folders import (
     entry_folder,
     entry_folders,
-    is_blank,
     key_of,
     plain,
     read_description,
@@ -133,8 +132,8 @@ class Cache:
 
     def entries(self) -> list[EntryInfo]:
         """Return what is stored, the last used first."""
-        found = [_info(folder) for folder in entry_folders(self.folder) if not is_blank(folder)]
-        return sorted(found, key=lambda entry: entry.last_used, reverse=True)
+        found = map(_info, entry_folders(self.folder))
+        return sorted(filter(None, found), key=lambda entry: entry.last_used, reverse=True)
 
     def clear(self, keys: Sequence[str] | None = None) -> int:
         """Remove entries and return how many bytes that has freed.
@@ -168,16 +167,14 @@ class Cache:
         return [*problems, *(Problem(path, reason) for path in self.digests.verify())]
 
     def _verify(self, folder: Path) -> list[Problem]:
-        if is_blank(folder):
-            return []
         try:
             description = read_description(folder)
         except (DamagedError, OSError) as error:
             if isinstance(error, DamagedError):
                 remove_entry(folder)
             return [Problem(folder.name[:12], reason_of(error))]
-        if key_of(description) != folder.name:
-            # Another version of tlf has stored it.
+        if description is None or key_of(description) != folder.name:
+            # Nothing is there yet, or another version of tlf has stored it.
             return []
         problems = []
         for path in segment_paths(folder):
@@ -211,11 +208,14 @@ class Cache:
             entry.look_again()
 
 
-def _info(folder: Path) -> EntryInfo:
+def _info(folder: Path) -> EntryInfo | None:
+    """Return what is known of an entry; None if nothing is stored there."""
     try:
         description = read_description(folder)
     except (OSError, DamagedError):
         description = {}
+    if description is None:
+        return None
     usage = usage_of(folder)
     rows = sum(map(count_rows, segment_paths(folder)))
     return EntryInfo(folder.name, description, rows, usage.bytes, usage.last_used, folder)

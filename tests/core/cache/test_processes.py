@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .rows import is_whole, names, segments
+from .rows import DESCRIPTION, fill, is_whole, names, segments
 
 ROOT = Path(__file__).parents[3]
 COUNT = 60
@@ -15,7 +15,7 @@ COUNT = 60
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the helper forks")
 
 HELPER = f"""
-import itertools, os, signal, sys
+import itertools, os, signal, sys, traceback
 from pathlib import Path
 from tlf.cache import Cache, buffer, files, folders, segment
 from tests.core.cache.rows import DESCRIPTION, is_whole, keys, rows
@@ -37,7 +37,9 @@ def fork(work):
         try:
             work()
             os._exit(0)
-        finally:
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
             os._exit(1)
     return child
 
@@ -55,7 +57,8 @@ def wait_and_build():
 
 children = [fork(wait_and_build) for _ in range(4)]
 os.close(writer)
-assert [status(child) for child in children] == [0] * 4
+ended = [status(child) for child in children]
+assert ended == [0] * 4, ended
 """
 
 KILLED = f"""
@@ -130,3 +133,25 @@ def test_processes_that_build_an_entry_at_once_end_with_one_good_entry(
 
 def test_a_process_that_is_killed_at_any_moment_of_its_writing_leaves_a_usable_entry(carry_out):
     carry_out(KILLED, 20)
+
+
+def test_an_entry_that_another_process_begins_while_it_is_opened_stays(
+    monkeypatch, open_cache, open_entry, said
+):
+    # The other process writes just after this one has found no description.
+    read_bytes = Path.read_bytes
+
+    def read_and_be_overtaken(path):
+        monkeypatch.setattr(Path, "read_bytes", read_bytes)
+        try:
+            return read_bytes(path)
+        finally:
+            other = open_cache()
+            fill(other.entry(DESCRIPTION), COUNT)
+            other.close()
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_be_overtaken)
+    entry = open_entry()
+    assert Path.read_bytes is read_bytes
+    assert is_whole(entry, COUNT)
+    assert (open_cache().verify(), said) == ([], [])
