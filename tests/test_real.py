@@ -131,7 +131,7 @@ def logits_of(predictor, images):
         views = transform.evaluate(torch.stack(loaded))
         crossing = to_input(views, transform.mean, transform.std, predictor._device)
         features = inference.run(crossing, 0, inference.stages)
-        logits.append(head_logits(predictor._head, features, inference.chunk_size))
+        logits.append(head_logits(predictor._head, features))
     return torch.cat(logits)
 
 

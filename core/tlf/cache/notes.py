@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from tlf.cache.files import write_whole
 
 
 class Notes:
@@ -40,14 +41,9 @@ class Notes:
             about: What it is about: plain data.
             text: The text.
         """
-        path = self._path(about)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            beside.write_text(f"{_digest_of(text)}\n{text}", encoding="utf-8")
-            beside.replace(path)
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            write_whole(self._path(about), [f"{_digest_of(text)}\n{text}".encode()])
 
     def clear(self) -> int:
         """Remove all texts, and return how many bytes that has freed."""

@@ -192,9 +192,7 @@ def _kept(plan: RunPlan, step: PlannedStep) -> str:
         return f"nothing: {cache.why}"
     if cache.level == "decoded":
         return f"decoded images: {cache.why}"
-    pooled = cache.cut == len(plan.stages) - 1
-    where = "pooled" if pooled else f"after {plan.stages[cache.cut - 1]['name']}"
-    return f"features, {where}: {cache.why}"
+    return f"features, {plan.place_of(cache.cut)}: {cache.why}"
 
 
 def _rates(rates: object) -> str:

@@ -52,8 +52,7 @@ def open_image(content: bytes | np.ndarray) -> Image.Image:
     """
     if isinstance(content, np.ndarray):
         return _from_pixels(content)
-    if not isinstance(content, (bytes, bytearray, memoryview)):
-        raise UnreadableImageError(f"a {type(content).__name__}, neither bytes nor an array")
+    _check_bytes(content)
     if not content:
         raise UnreadableImageError("the file is empty")
     with _in_few_words():
@@ -83,12 +82,21 @@ def digest(content: bytes | np.ndarray) -> str:
 
     Args:
         content: What an item's `read` returned.
+
+    Raises:
+        UnreadableImageError: It is neither bytes nor an array.
     """
     if not isinstance(content, np.ndarray):
+        _check_bytes(content)
         return hashlib.sha256(bytes(content)).hexdigest()
     state = hashlib.sha256(f"{content.dtype} {content.shape} ".encode())
     state.update(np.ascontiguousarray(content).data)
     return state.hexdigest()
+
+
+def _check_bytes(content: object) -> None:
+    if not isinstance(content, bytes | bytearray | memoryview):
+        raise UnreadableImageError(f"a {type(content).__name__}, neither bytes nor an array")
 
 
 def _from_file(content: bytes) -> Image.Image:

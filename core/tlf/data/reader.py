@@ -113,8 +113,6 @@ class Reader:
         stat = _stat(item.path)
 
         def use(content: bytes | np.ndarray) -> tuple[str, Image | None]:
-            if not isinstance(content, bytes | bytearray | memoryview | np.ndarray):
-                decode(content)  # says what it is instead
             identity = digest(content)
             return identity, decode(content) if needed(identity) else None
 

@@ -6,18 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tlf.engine.caching import (
-    FileMemory,
-    StoredImages,
-    Wanted,
-    all_stored,
-    describe_features,
-    describe_images,
-    usage_of,
-    with_caches,
-)
 from tlf.engine.costs import assumed_costs, measured_costs
+from tlf.engine.descriptions import describe_features, describe_images
 from tlf.engine.features import Features, Feed, Filling
+from tlf.engine.remembered import FileMemory, StoredImages
+from tlf.engine.wanted import Wanted, all_stored, usage_of, with_caches
 from tlf.planning import Costs, StepCache, decide_cache
 
 if TYPE_CHECKING:
@@ -180,19 +173,11 @@ class Boundary:
             # An earlier step may have trained what is frozen now.
             self.features.inference.update()
         self.features.entries = {stored: self._entry(stored)} if stored else {}
-        return self.features.feed(self.cuts[index], stored)
+        return Feed(self.features, self.cuts[index], stored)
 
     def _entry(self, cut: int) -> Entry:
         assert self.cache is not None
-        digests = self.contract.digests(self._state_before(cut))
+        stages = self.model.backbone.stages[:cut]
+        groups = [f"{stage.name}:{kind}" for stage in stages for kind in stage.groups]
+        digests = self.contract.digests(self.model.names_in(groups))
         return self.cache.entry(describe_features(self.job, self.registry, cut, digests))
-
-    def _state_before(self, cut: int) -> list[str]:
-        groups = self.model.groups()
-        return [
-            name
-            for stage in self.model.backbone.stages[:cut]
-            for kind in stage.groups
-            for group in [groups[f"{stage.name}:{kind}"]]
-            for name in (*group.parameters, *group.buffers)
-        ]

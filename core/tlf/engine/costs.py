@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image
 
-from tlf.data import UnreadableImageError, decode
+from tlf.data import decode
+from tlf.data.reader import read_item
 from tlf.data.threads import core_count
 from tlf.planning import Costs
 
 if TYPE_CHECKING:
     from tlf.engine.inference import Inference
     from tlf.engine.prepare import Job
-    from tlf.plugin import Item
 
 #: Assumed where nothing is measured: a processor of a few cores. It decides what a plan shows, no more.
 FLOPS_PER_SECOND = 20e9
@@ -81,24 +81,13 @@ def _try_images(job: Job) -> tuple[float, torch.Tensor]:
     loaded, seconds = _grey_image(job), []
     for item in job.dataset.splits["train"][:TRIED_IMAGES]:
         started = time.perf_counter()
-        image = _decoded(item)
-        if image is not None:
+        # What cannot be read is found, and said, when all images are read.
+        image = read_item(item, decode)
+        if not isinstance(image, str):
             loaded = job.transform.load(image)
             seconds.append(time.perf_counter() - started)
     # The quickest: the others may have met something else that was going on.
     return min(seconds, default=DECODE_SECONDS), loaded
-
-
-def _decoded(item: Item) -> Image.Image | None:
-    # What cannot be read is found, and said, when all images are read.
-    try:
-        return decode(item.read())
-    except UnreadableImageError:
-        return None
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - who knows what a data source raises
-        return None
 
 
 def _try_stages(job: Job, inference: Inference) -> tuple[tuple[float, ...], tuple[int, ...]]:

@@ -104,15 +104,6 @@ class Features:
     entries: Mapping[int, Entry] = field(default_factory=dict)
     work: Work = field(default_factory=Work)
 
-    def feed(self, cut: int, stored: int) -> Feed:
-        """Return what makes the inputs of a step.
-
-        Args:
-            cut: Number of stages before the boundary; 0 if nothing is frozen.
-            stored: Number of stages before the cut at which things are stored; 0 if nothing is.
-        """
-        return Feed(self, cut, stored)
-
     def compute(
         self, views: torch.Tensor, cuts: Sequence[int], keys: Sequence[bytes]
     ) -> torch.Tensor:

@@ -106,15 +106,10 @@ def frozen_tensors(model: Model, frozen: Iterable[str]) -> list[str]:
         model: The network.
         frozen: Names of groups, `stage:kind`.
     """
-    groups = model.groups()
     # A group without parameters is in no plan: its buffers are frozen whenever its stage learns
     # nothing, and constants otherwise.
-    silent = [name for name, group in groups.items() if not group.parameters]
-    return [
-        name
-        for group in [*frozen, *silent]
-        for name in (*groups[group].parameters, *groups[group].buffers)
-    ]
+    silent = [name for name, group in model.groups().items() if not group.parameters]
+    return model.names_in([*frozen, *silent])
 
 
 class GradientArrival:

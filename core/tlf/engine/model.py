@@ -128,6 +128,17 @@ class Model:
                 found[name] = parameter
         return found
 
+    def names_in(self, groups: Iterable[str]) -> list[str]:
+        """Return the names of all parameters and buffers of some groups.
+
+        Args:
+            groups: Names of groups, `stage:kind`.
+        """
+        known = self.groups()
+        return [
+            name for group in groups for name in (*known[group].parameters, *known[group].buffers)
+        ]
+
     def tensors(self) -> Mapping[str, torch.Tensor]:
         """Return every parameter and buffer by name, the tensors themselves."""
         return self._tensors

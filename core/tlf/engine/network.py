@@ -93,13 +93,12 @@ def inference_of(job: Job, model: Model) -> Inference:
 
 
 @torch.no_grad()
-def head_logits(head: torch.nn.Module, features: torch.Tensor, _: int = 1) -> torch.Tensor:
+def head_logits(head: torch.nn.Module, features: torch.Tensor) -> torch.Tensor:
     """Return logits `(N, classes)`, float32, of features in evaluation mode.
 
     Args:
         head: In evaluation mode.
         features: `(N, width)`, on the device.
-        _: Passed over.
     """
     # One row at a time: products of small matrices are rounded by where in the matrix a row stands.
     return in_chunks(head, features, 1)

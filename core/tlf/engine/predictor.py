@@ -163,7 +163,7 @@ class Predictor:
         views = transform.evaluate(torch.stack(loaded))
         images = to_input(views, transform.mean, transform.std, self._device)
         features = inference.run(images, 0, inference.stages)
-        logits = head_logits(self._head, features, self._chunk_size).cpu()
+        logits = head_logits(self._head, features).cpu()
         return logits.double().softmax(dim=1)
 
     def _prediction(self, source: str, row: torch.Tensor, top: int | None) -> Prediction:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlf.engine.boundary import boundaries, decided_plan, with_assumed_caches
-from tlf.engine.caching import splits_kept
 from tlf.engine.costs import measured_costs
 from tlf.engine.directory import RunDirectory
 from tlf.engine.generators import forked_generators
@@ -18,6 +17,7 @@ from tlf.engine.network import build_network, inference_of
 from tlf.engine.parts import parts_of
 from tlf.engine.prepare import prepare
 from tlf.engine.probe import Measurement, probe_steps
+from tlf.engine.remembered import splits_kept
 from tlf.engine.running import STOPPED_EARLY, Run, Running
 from tlf.errors import RunInterrupted
 from tlf.registry import Registry, check, load_registry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,6 @@ import torch
 from tlf.data import Loaded, batches_per_epoch, evaluation_batches, load_dataset
 from tlf.engine.artifact import write_artifact
 from tlf.engine.boundary import Boundary, boundaries
-from tlf.engine.caching import FileMemory, open_cache
 from tlf.engine.checkpoint import Position, save_checkpoint
 from tlf.engine.clock import Waiting, process_seconds, timed
 from tlf.engine.directory import RunDirectory
@@ -31,6 +30,7 @@ from tlf.engine.optimizer import StepOptimizer
 from tlf.engine.predictions import prediction_lines
 from tlf.engine.prepare import Job
 from tlf.engine.probe import largest_step, probe_step
+from tlf.engine.remembered import FileMemory, open_cache
 from tlf.engine.report import Progress, build_report, describe_step
 from tlf.engine.solving import HeadSolver
 from tlf.errors import RunError, RunInterrupted
@@ -278,9 +278,8 @@ class Running:
         seconds = self.progress.seconds
         work = replace(feed.features.work)
         before = self.contract.begin(step.frozen)
-        with self.counted(feed) as count:
+        with self.counted(feed, 0):
             solved = HeadSolver(self.model, step, self.job.plan, self.loaded, feed).solve()
-            count(0)
         did = feed.features.work.since(work)
         seconds["train"] += time.perf_counter() - started - did.prefix_seconds
         evaluation = self.evaluate("validation", feed)
@@ -306,9 +305,9 @@ class Running:
 
     def train_epoch(self, trainer: Trainer, epoch: int) -> tuple[Evaluation, dict[str, float]]:
         """Train one epoch, evaluate it, and write its lines."""
-        with self.memory_explained(trainer.step.name), self.counted(trainer.feed) as count:
+        count = self.counted(trainer.feed, len(trainer.split))
+        with self.memory_explained(trainer.step.name), count:
             trained = trainer.train_epoch(epoch)
-            count(trained.images)
         seconds = self.progress.seconds
         seconds["train"] += trained.seconds
         seconds["data"] += trained.waited
@@ -349,11 +348,10 @@ class Running:
             evaluation_batches(split, feed.fetch, EVALUATED_CHUNKS * inference.chunk_size)
         )
         logits = []
-        with self.counted(feed) as count:
+        with self.counted(feed, len(split)):
             for fetched in batches:
                 features = inference.run(feed.crossing(fetched), feed.cut, inference.stages)
-                logits.append(head_logits(self.model.head, features, inference.chunk_size).cpu())
-            count(len(split))
+                logits.append(head_logits(self.model.head, features).cpu())
         seconds = self.progress.seconds
         seconds["data"] += batches.seconds
         prefix = work.prefix_seconds - prefix_before
@@ -373,17 +371,18 @@ class Running:
         return evaluation
 
     @contextmanager
-    def counted(self, feed: Feed) -> Iterator[Callable[[int], None]]:
-        """Count the images that go through the backbone, or a part of it, in the block."""
+    def counted(self, feed: Feed, images: int) -> Iterator[None]:
+        """Count the images that go through the backbone, or a part of it, in the block.
+
+        Args:
+            feed: Makes the inputs.
+            images: How many go through what lies behind the boundary, if anything does.
+        """
         work = feed.features.work
         before = work.rows_computed
+        yield
         live = feed.cut < self.inference.stages
-
-        def count(images: int) -> None:
-            computed = work.rows_computed - before
-            self.progress.images_through_backbone += images if live else computed
-
-        yield count
+        self.progress.images_through_backbone += images if live else work.rows_computed - before
 
     def memory_explained(self, step: str) -> AbstractContextManager[None]:
         """Say which batch size to use if the block runs out of memory."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tlf.data import in_background
-from tlf.engine.caching import views_of
 from tlf.engine.model import LinearHead
 from tlf.engine.solve import (
     KS,
@@ -19,6 +18,7 @@ from tlf.engine.solve import (
     solve_logistic,
     solve_neighbours,
 )
+from tlf.engine.wanted import epochs_of, views_in
 
 if TYPE_CHECKING:
     from tlf.data import Loaded, LoadedSplit
@@ -117,5 +117,5 @@ class HeadSolver:
 
     def _views(self, digest: str) -> list[int | None]:
         """Return the views of an image that are solved on, each once."""
-        views = views_of(self.plan, self.step, digest)
+        views = views_in(self.plan, epochs_of(self.plan, self.step), digest)
         return sorted(views, key=lambda view: -1 if view is None else view)

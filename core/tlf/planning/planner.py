@@ -92,6 +92,16 @@ class RunPlan:
         """Epochs in all."""
         return sum(step.epochs for step in self.steps)
 
+    def place_of(self, cut: int) -> str:
+        """Return where a cut of the backbone lies, in words: `pooled`, or after which stage.
+
+        Args:
+            cut: How many stages lie before it, at least 1.
+        """
+        # The head is the last of the stages, and no part of the backbone.
+        pooled = cut == len(self.stages) - 1
+        return "pooled" if pooled else f"after {self.stages[cut - 1]['name']}"
+
     def as_json(self) -> dict[str, Any]:
         """Return the plan as plain data."""
         return asdict(self)

@@ -31,3 +31,23 @@ class Classifier(L.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimizer."""
         return torch.optim.AdamW([p for p in self.parameters() if p.requires_grad], lr=self.rate)
+
+
+def quiet_trainer(told: dict, folder: str, **more: object) -> L.Trainer:
+    """Return a trainer on the processor that shows nothing and writes no log.
+
+    Args:
+        told: The settings.
+        folder: Where it may write.
+        more: What else it is to know.
+    """
+    return L.Trainer(
+        accelerator="cpu",
+        max_epochs=told["epochs"],
+        default_root_dir=folder,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        **more,
+    )

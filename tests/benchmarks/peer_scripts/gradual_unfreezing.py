@@ -10,7 +10,7 @@ import tempfile
 import time
 
 import lightning as L  # noqa: N812 - what everybody calls it
-from classifier import Classifier
+from classifier import Classifier, quiet_trainer
 from common import loaders, settings, tell
 from finetuning_scheduler import FinetuningScheduler, FTSCheckpoint
 
@@ -28,14 +28,9 @@ def main() -> None:
     train, validation = loaders(told)
     module = Classifier(told, len(train.dataset.classes))
     with tempfile.TemporaryDirectory() as folder:
-        trainer = L.Trainer(
-            accelerator="cpu",
-            max_epochs=told["epochs"],
-            default_root_dir=folder,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            log_every_n_steps=1,
+        trainer = quiet_trainer(
+            told,
+            folder,
             callbacks=[
                 FinetuningScheduler(ft_schedule=schedule, epoch_transitions_only=True),
                 FTSCheckpoint(dirpath=folder, monitor="val_loss"),

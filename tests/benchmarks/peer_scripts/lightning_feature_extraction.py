@@ -4,7 +4,7 @@ import tempfile
 import time
 
 import lightning as L  # noqa: N812 - what everybody calls it
-from classifier import Classifier
+from classifier import Classifier, quiet_trainer
 from common import loaders, settings, tell
 
 
@@ -19,15 +19,7 @@ def main() -> None:
     # Or else Lightning would train its batch normalisation's statistics.
     module.model.features.eval()
     with tempfile.TemporaryDirectory() as folder:
-        trainer = L.Trainer(
-            accelerator="cpu",
-            max_epochs=told["epochs"],
-            default_root_dir=folder,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            log_every_n_steps=1,
-        )
+        trainer = quiet_trainer(told, folder)
         trainer.fit(module, train, validation)
     seconds = time.perf_counter() - started
     tell(seconds, float(trainer.callback_metrics["val_accuracy"]), ("lightning",))

@@ -482,9 +482,9 @@ def test_empty_rows_of_views_with_gaps_have_none():
 def test_logits_of_a_head_depend_on_no_neighbour():
     head = nn.Linear(9, 3).eval()
     features = torch.randn(11, 9, generator=torch.Generator().manual_seed(0))
-    together = head_logits(head, features, 4)
+    together = head_logits(head, features)
     assert (together - head(features)).abs().max() < 1e-5
     assert not together.requires_grad
     for row in range(11):
-        assert head_logits(head, features[row : row + 1], 4)[0].equal(together[row])
-    assert head_logits(head, features.flip(0), 4).flip(0).equal(together)
+        assert head_logits(head, features[row : row + 1])[0].equal(together[row])
+    assert head_logits(head, features.flip(0)).flip(0).equal(together)

@@ -88,7 +88,7 @@ def test_views_that_are_made_only_when_their_epoch_comes_are_the_same(
 ):
     spec = {"strategy": strategy, "training": {"views": views}}
     plain = run(**spec, cache=OFF)
-    for module in ("tlf.planning.caching", "tlf.engine.caching"):
+    for module in ("tlf.planning.caching", "tlf.engine.wanted"):
         monkeypatch.setattr(f"{module}.AHEAD_VIEWS", 1)
     for cut in (2, 5):
         force(cut)

@@ -127,24 +127,26 @@ def test_another_version_of_a_library_finds_nothing(run, first, monkeypatch):
     known = library_versions()
     for name in known:
         versions = {**known, name: known[name] + ".post1"}
-        monkeypatch.setattr("tlf.engine.caching.library_versions", lambda found=versions: found)
+        monkeypatch.setattr(
+            "tlf.engine.descriptions.library_versions", lambda found=versions: found
+        )
         assert run(training=ONE_VIEW).through == ALL, name
 
 
 @pytest.mark.parametrize("kind", ["backbone-family", "transform", "device"])
 def test_other_code_of_a_plugin_finds_nothing(run, first, monkeypatch, kind):
-    from tlf.engine.caching import describe_part
+    from tlf.engine.descriptions import describe_part
 
     def describe_changed(registry, of_kind, name):
         described = describe_part(registry, of_kind, name)
         return {**described, "code_digest": "another"} if of_kind == kind else described
 
-    monkeypatch.setattr("tlf.engine.caching.describe_part", describe_changed)
+    monkeypatch.setattr("tlf.engine.descriptions.describe_part", describe_changed)
     assert run(training=ONE_VIEW).through == ALL
 
 
 def test_another_version_of_what_is_stored_finds_nothing(run, first, monkeypatch):
-    monkeypatch.setattr("tlf.engine.caching.FORMAT_VERSION", 10**6)
+    monkeypatch.setattr("tlf.engine.descriptions.FORMAT_VERSION", 10**6)
     assert run(training=ONE_VIEW).through == ALL
 
 

@@ -1,0 +1,116 @@
+"""What stored rows depend on: two runs with one description find each other's."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tlf.engine import inference
+from tlf.engine.environment import describe_part, library_versions
+from tlf.engine.files import file_digest
+from tlf.plugin import stages
+
+if TYPE_CHECKING:
+    from tlf.engine.prepare import Job
+    from tlf.registry import Registry
+
+#: Of what is stored. Counts up when the same description would mean other bytes.
+FORMAT_VERSION = 1
+
+
+def describe_features(
+    job: Job, registry: Registry, cut: int, digests: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what makes the rows at a cut: two runs with one description find each other's.
+
+    Args:
+        job: The planned run.
+        registry: The installed plugins.
+        cut: How many stages lie before the cut.
+        digests: Of the parameters and buffers of those stages, by name.
+    """
+    plan = job.plan
+    backbone = plan.backbone["name"]
+    stage = plan.stages[cut - 1]
+    return {
+        "what": f"features of {backbone}, {plan.place_of(cut)}, {plan.device['precision']}",
+        "format_version": FORMAT_VERSION,
+        "backbone": {
+            **plan.backbone,
+            "part": describe_part(registry, *_part(job, "backbone-family")),
+            "stages": [one["name"] for one in plan.stages[:cut]],
+            "shape": list(stage["output_shape"]),
+            "state": _digest_of(f"{name} {digest}" for name, digest in sorted(digests.items())),
+        },
+        "transforms": _describe_transform(job, registry),
+        # Results may differ in the last bit with any of these.
+        "device": {
+            **{
+                name: plan.device[name]
+                for name in ("precision", "channels_last", "chunk_size", "threads")
+            },
+            "hardware": _hardware(job.device.torch_device),
+            "part": describe_part(registry, *_part(job, "device")),
+        },
+        "libraries": library_versions(),
+        "code": own_code(),
+    }
+
+
+def describe_images(job: Job, registry: Registry) -> dict[str, Any]:
+    """Return what makes decoded images.
+
+    Args:
+        job: The planned run.
+        registry: The installed plugins.
+    """
+    return {
+        "what": f"images as `{job.plan.transforms['name']}` loads them",
+        "format_version": FORMAT_VERSION,
+        "transforms": _describe_transform(job, registry),
+        "libraries": library_versions(),
+    }
+
+
+def _describe_transform(job: Job, registry: Registry) -> dict[str, Any]:
+    return {
+        **job.plan.transforms,
+        "part": describe_part(registry, *_part(job, "transform")),
+    }
+
+
+def _part(job: Job, kind: str) -> tuple[str, str]:
+    return next(part for part in job.parts if part[0] == kind)
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cpu":
+        known = sorted(
+            name for name, there in torch.cpu.get_capabilities().items() if there is True
+        )
+        settings = (
+            torch._C._get_mkldnn_enabled(),
+            torch.get_float32_matmul_precision(),
+            os.environ.get("ONEDNN_MAX_CPU_ISA"),
+        )
+        return f"cpu {torch.backends.cpu.get_cpu_capability()} {known} {settings}"
+    if device.type == "cuda":
+        return f"cuda {torch.cuda.get_device_name(device)}"
+    return device.type
+
+
+@cache
+def own_code() -> str:
+    """Return a digest of the code that splits networks and runs what is frozen."""
+    files = [Path(inference.__file__), *sorted(Path(stages.__file__).parent.glob("*.py"))]
+    return _digest_of(f"{file.name} {file_digest(file)}" for file in files)
+
+
+def _digest_of(lines: Iterator[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

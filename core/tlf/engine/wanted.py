@@ -1,0 +1,147 @@
+"""Which views of which images the steps of a run ask for, and how often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tlf.data import view_of_epoch
+from tlf.engine.features import row_key
+from tlf.planning import AHEAD_VIEWS, StepCache, Usage
+
+if TYPE_CHECKING:
+    from tlf.cache import Entry
+    from tlf.planning import PlannedStep, RunPlan
+
+
+def usage_of(plan: RunPlan, step: PlannedStep, cut: int) -> Usage:
+    """Return how often a step looks at how many images.
+
+    Args:
+        plan: The run's plan.
+        step: One of its steps.
+        cut: How many stages are frozen.
+    """
+    images = plan.data["images"]
+    views = plan.training["views"]
+    seen = epochs_of(plan, step)
+    count = 1 if views == "none" else len(seen) if views == "every-epoch" else views
+    views = min(count, len(seen))
+    last = step == plan.steps[-1]
+    once = images.get(plan.metrics_on, 0) if last and plan.metrics_on != "validation" else 0
+    return Usage(
+        frozen=cut,
+        # A solved head looks at every view, once to choose a setting and once with the one chosen.
+        epochs=step.epochs if step.kind == "train" else 2 * views,
+        train=images["train"],
+        views=views,
+        evaluated=images["validation"],
+        once=once,
+    )
+
+
+def epochs_of(plan: RunPlan, step: PlannedStep) -> range:
+    """Return the epochs whose views a step looks at: its own; for a solved head, the budget's first.
+
+    Args:
+        plan: The run's plan.
+        step: One of its steps.
+    """
+    if step.kind != "train":
+        return range(min(plan.training["epochs"], AHEAD_VIEWS))
+    return range(step.first_epoch, step.first_epoch + step.epochs)
+
+
+def views_in(plan: RunPlan, epochs: range, digest: str) -> set[int | None]:
+    """Return the views of a training image that some epochs train on.
+
+    Args:
+        plan: The run's plan.
+        epochs: The epochs.
+        digest: Of the image's content.
+    """
+    views = plan.training["views"]
+    return {view_of_epoch(views, plan.seed, digest, epoch) for epoch in epochs}
+
+
+class Wanted:
+    """Says which views of an image the steps of a run ask for at which cuts, as far as made ahead.
+
+    Args:
+        plan: The run's plan, with what each step keeps.
+        usable: Of each step, whether what it keeps can be computed before the run trains anything.
+    """
+
+    def __init__(self, plan: RunPlan, usable: Sequence[bool]) -> None:
+        self._plan = plan
+        self._steps = [
+            (step, step.cache.cut)
+            for step, ahead in zip(plan.steps, usable, strict=True)
+            if step.cache.level == "features" and ahead
+        ]
+
+    def __call__(self, split: str, digest: str) -> dict[int | None, frozenset[int]]:
+        """Return the cuts at which each view is wanted.
+
+        Args:
+            split: Name of the split.
+            digest: Of the image's content.
+        """
+        found: dict[int | None, set[int]] = {}
+        for step, cut in self._steps:
+            for view in self._views(step, split, digest):
+                found.setdefault(view, set()).add(cut)
+        return {view: frozenset(cuts) for view, cuts in found.items()}
+
+    def _views(self, step: PlannedStep, split: str, digest: str) -> set[int | None]:
+        plan = self._plan
+        if split == "validation":
+            return {None}
+        if split != "train":
+            return {None} if step == plan.steps[-1] and split == plan.metrics_on else set()
+        epochs = epochs_of(plan, step)
+        views = plan.training["views"]
+        if isinstance(views, int) and views <= AHEAD_VIEWS:
+            # Each of K views comes once in K epochs, so these have all of them.
+            epochs = epochs[:AHEAD_VIEWS]
+        elif views != "none":
+            epochs = range(epochs.start, min(epochs.stop, AHEAD_VIEWS))
+        return views_in(plan, epochs, digest)
+
+
+def all_stored(
+    wanted: Wanted,
+    entries: Mapping[int, Entry],
+    digests: Mapping[str, Sequence[str | None]],
+    augmentation_seed: int,
+) -> bool:
+    """Say whether everything that is wanted is stored already.
+
+    Args:
+        wanted: What is.
+        entries: Where, by cut.
+        digests: Of the contents of each split's images; None where it is not known.
+        augmentation_seed: Draws the views.
+    """
+    keys: dict[int, list[bytes]] = {cut: [] for cut in entries}
+    for split, known in digests.items():
+        for digest in known:
+            if digest is None:
+                return False
+            for view, cuts in wanted(split, digest).items():
+                key = row_key(digest, view, augmentation_seed)
+                for cut in cuts:
+                    keys[cut].append(key)
+    return all(bool(entries[cut].find(of_cut).all()) for cut, of_cut in keys.items() if of_cut)
+
+
+def with_caches(plan: RunPlan, caches: Sequence[StepCache]) -> RunPlan:
+    """Return a plan with what each step keeps.
+
+    Args:
+        plan: The plan.
+        caches: Of each step.
+    """
+    steps = [replace(step, cache=cache) for step, cache in zip(plan.steps, caches, strict=True)]
+    return replace(plan, steps=tuple(steps))
