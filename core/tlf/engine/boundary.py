@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from tlf.engine.costs import assumed_costs, measured_costs
 from tlf.engine.descriptions import describe_features, describe_images
 from tlf.engine.features import Features, Feed, Filling
 from tlf.engine.remembered import FileMemory, StoredImages
-from tlf.engine.wanted import Wanted, all_stored, usage_of, with_caches
+from tlf.engine.wanted import Wanted, stored_shares, usage_of, with_caches
 from tlf.planning import Costs, StepCache, decide_cache
 
 if TYPE_CHECKING:
@@ -50,13 +50,16 @@ def with_assumed_caches(job: Job) -> RunPlan:
     return decided_plan(job, cuts, assumed_costs(job))
 
 
-def decided_plan(job: Job, cuts: Sequence[int], costs: Costs) -> RunPlan:
+def decided_plan(
+    job: Job, cuts: Sequence[int], costs: Costs, stored: Mapping[int, float] | None = None
+) -> RunPlan:
     """Return a plan with what each step keeps.
 
     Args:
         job: The planned run.
         cuts: Of each step, how many stages lie before the boundary.
         costs: Of this machine.
+        stored: What share of the rows is stored already, by cut.
     """
     plan = job.plan
     usages = [usage_of(plan, step, cut) for step, cut in zip(plan.steps, cuts, strict=True)]
@@ -66,10 +69,15 @@ def decided_plan(job: Job, cuts: Sequence[int], costs: Costs) -> RunPlan:
         costs,
         budget=0 if off else int(job.spec.cache.max_gb * 1e9),
         shared_views=plan.training["views"] != "every-epoch",
+        stored=stored,
     )
     if off:
         caches = tuple(replace(one, why="`cache.mode` is `off`") for one in caches)
     return with_caches(plan, caches)
+
+
+#: Images by which it is found out what share of a split is stored.
+_SAMPLE = 500
 
 
 @dataclass
@@ -101,32 +109,52 @@ class Boundary:
 
         Measures what things cost, unless everything that the steps want is stored already.
         """
-        plan = self._all_features()
-        if plan is not None:
-            return plan
-        return decided_plan(self.job, self.cuts, measured_costs(self.job, self.features.inference))
+        digests = self._known_digests()
+        stored = self._stored_at(self.cuts, digests)
+        if self._finds_all(stored):
+            caches = [
+                StepCache("features", cut, why="everything is stored already") for cut in self.cuts
+            ]
+            return with_caches(self.job.plan, caches)
+        costs = measured_costs(self.job, self.features.inference)
+        if digests:
+            for cut in range(1, max(self.cuts, default=0) + 1):
+                at_most = [min(cut, own) for own in self.cuts]
+                stored = {**self._stored_at(at_most, _sample(digests)), **stored}
+        return decided_plan(self.job, self.cuts, costs, stored)
 
-    def _all_features(self) -> RunPlan | None:
-        """Return the plan in which every step finds its features, if all of them are stored."""
+    def _finds_all(self, stored: Mapping[int, float]) -> bool:
+        """Say whether every step finds its features stored."""
         plan = self.job.plan
         usages = [usage_of(plan, s, cut) for s, cut in zip(plan.steps, self.cuts, strict=True)]
         late = any(usage.late for usage in usages)
-        if self.cache is None or late or 0 in self.cuts or not all(self._ahead()):
-            return None
-        caches = [
-            StepCache("features", cut, why="everything is stored already") for cut in self.cuts
-        ]
-        plan = with_caches(plan, caches)
-        memory = FileMemory(self.cache)
-        digests = {}
+        return not late and all(self._ahead()) and all(stored.get(cut) == 1 for cut in self.cuts)
+
+    def _known_digests(self) -> dict[str, list[str | None]]:
+        """Return the digests of the contents of each split's images, as far as they are known."""
+        if self.cache is None:
+            return {}
+        memory, digests = FileMemory(self.cache), {}
         for name, items in self.job.dataset.splits.items():
-            paths = [item.path for item in items if item.path is not None]
-            if len(paths) < len(items):
-                return None
-            digests[name] = memory.recall(paths)
-        entries = {cut: self._entry(cut) for cut in set(self.cuts)}
-        seed = self.features.augmentation_seed
-        return plan if all_stored(Wanted(plan, self._ahead()), entries, digests, seed) else None
+            known = iter(memory.recall([item.path for item in items if item.path is not None]))
+            digests[name] = [None if item.path is None else next(known) for item in items]
+        return digests
+
+    def _stored_at(
+        self, cuts: Sequence[int], digests: Mapping[str, Sequence[str | None]]
+    ) -> dict[int, float]:
+        """Return what share of the rows is stored, by cut, if each step kept its features at one.
+
+        Args:
+            cuts: Of each step.
+            digests: Of the contents of each split's images.
+        """
+        if self.cache is None or not digests:
+            return {}
+        kept = [StepCache("features", cut) if cut else StepCache() for cut in cuts]
+        wanted = Wanted(with_caches(self.job.plan, kept), self._ahead())
+        entries = {cut: self._entry(cut) for cut in set(cuts) - {0}}
+        return stored_shares(wanted, entries, digests, self.features.augmentation_seed)
 
     def _ahead(self) -> list[bool]:
         """Return, for each step, whether its frozen part is still what it was at the start."""
@@ -181,3 +209,7 @@ class Boundary:
         groups = [f"{stage.name}:{kind}" for stage in stages for kind in stage.groups]
         digests = self.contract.digests(self.model.names_in(groups))
         return self.cache.entry(describe_features(self.job, self.registry, cut, digests))
+
+
+def _sample(digests: Mapping[str, Sequence[str | None]]) -> dict[str, Sequence[str | None]]:
+    return {name: known[:: len(known) // _SAMPLE + 1] for name, known in digests.items()}

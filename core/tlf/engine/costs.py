@@ -99,8 +99,8 @@ def _try_stages(job: Job, inference: Inference) -> tuple[tuple[float, ...], tupl
     if job.device.channels_last:
         images = images.contiguous(memory_format=torch.channels_last)
     seconds, sizes = [], []
-    # The first pass is not timed: libraries choose and prepare their kernels in it.
-    inference.run(images, 0, inference.stages)
+    # Not timed: libraries choose and prepare their kernels in it.
+    inference.prepare()
     crossing = images
     for stage in range(inference.stages):
         job.device.synchronize()

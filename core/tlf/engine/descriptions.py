@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tlf.engine import inference
+from tlf.engine import inference, rounding
 from tlf.engine.environment import describe_part, library_versions
 from tlf.engine.files import file_digest
 from tlf.plugin import stages
@@ -108,7 +108,8 @@ def _hardware(device: torch.device) -> str:
 @cache
 def own_code() -> str:
     """Return a digest of the code that splits networks and runs what is frozen."""
-    files = [Path(inference.__file__), *sorted(Path(stages.__file__).parent.glob("*.py"))]
+    splitting = sorted(Path(stages.__file__).parent.glob("*.py"))
+    files = [Path(inference.__file__), Path(rounding.__file__), *splitting]
     return _digest_of(f"{file.name} {file_digest(file)}" for file in files)
 
 

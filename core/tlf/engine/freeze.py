@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -59,7 +59,7 @@ class FreezeContract:
             names: As in the network's `tensors()`.
         """
         started = time.perf_counter()
-        tensors = self._model.tensors()
+        tensors = dict(self._model.named_tensors())
         wanted = list(names)
         for name in wanted:
             if name not in self._known:
@@ -78,7 +78,7 @@ class FreezeContract:
         return before
 
     def check(self, before: Mapping[str, str], step: str) -> None:
-        """Fail if a frozen tensor has changed.
+        """Fail if a frozen tensor has changed, or any parameter is another object than it was.
 
         Args:
             before: What `begin` returned.
@@ -87,16 +87,52 @@ class FreezeContract:
         Raises:
             RunError: Naming the tensors.
         """
+        now = dict(self._model.named_tensors())
+        # Nobody would train, watch or store the new one.
+        _fail_on(
+            [
+                name
+                for name, tensor in self._model.tensors().items()
+                if now.get(name) is not tensor
+                and (isinstance(tensor, torch.nn.Parameter) or name not in now)
+            ],
+            "parameters were replaced by others",
+            step,
+        )
         self._known = {}
         after = self.digests(before)
         changed = [name for name, digest in before.items() if after[name] != digest]
-        if changed:
-            shown = ", ".join(f"`{name}`" for name in changed[:5])
-            raise RunError(
-                f"{len(changed)} frozen tensors changed in step `{step}`: {shown}"
-                f"{' …' if len(changed) > 5 else ''}",
-                hint="this is a fault of the backbone's plugin or of tlf, not of your spec; report it",
-            )
+        _fail_on(changed, "frozen tensors changed", step)
+
+
+def check_optimizer(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, torch.nn.Parameter], step: str
+) -> None:
+    """Fail if an optimizer does not hold all that a step trains, as when it is older than the thaw.
+
+    Args:
+        optimizer: The step's.
+        parameters: What the step trains, by name.
+        step: The step's name.
+
+    Raises:
+        RunError: Naming the parameters.
+    """
+    held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    missed = [name for name, parameter in parameters.items() if id(parameter) not in held]
+    _fail_on(missed, "thawed parameters are not in the optimizer", step)
+
+
+def _fail_on(names: Sequence[str], what: str, step: str) -> None:
+    if names:
+        raise RunError(
+            f"{len(names)} {what} in step `{step}`: {_shown(names)}",
+            hint="this is a fault of the backbone's plugin or of tlf, not of your spec; report it",
+        )
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:5]) + (" …" if len(names) > 5 else "")
 
 
 def frozen_tensors(model: Model, frozen: Iterable[str]) -> list[str]:
@@ -143,9 +179,8 @@ class GradientArrival:
         self._left -= 1
         if self._left == 0 and self._waiting:
             names = sorted(self._waiting)
-            shown = ", ".join(f"`{name}`" for name in names[:5])
             raise RunError(
                 f"{len(names)} parameters that step `{self._step}` trains never had a gradient: "
-                f"{shown}{' …' if len(names) > 5 else ''}",
+                f"{_shown(names)}",
                 hint="the loss does not depend on them; freeze their stages or report the backbone",
             )

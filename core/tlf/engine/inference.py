@@ -3,13 +3,16 @@
 It computes what the network computes in evaluation mode, faster: batch normalisations are folded into
 the convolutions before them, and weights are rounded to the device's precision once instead of at each
 call. It always works on chunks of one size, filled up where need be, so that what it makes of an image
-does not depend on the images beside it. That is why its results may be kept.
+does not depend on the images beside it; and where it still depends on the place among them, as it does
+where numbers are rounded differently at the end of a chunk, it works on one image at a time. That is
+why its results may be kept.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +21,14 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torch.overrides import TorchFunctionMode
 
+from tlf.engine.rounding import EvenRounding
+
 if TYPE_CHECKING:
     from tlf.plugin import Device, Precision
     from tlf.plugin.stages import Backbone
+
+#: Bytes. Torch aligns new tensors at this.
+ALIGNMENT = 64
 
 _LOWER = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -31,11 +39,11 @@ class Inference:
     Args:
         backbone: The network, on the device. It is left as it is; `update` takes its weights again.
         device: Gives the precision.
-        chunk_size: How many images are computed at a time, at least 1.
+        chunk_size: How many images are best computed at a time, at least 1.
 
     Attributes:
         stages: How many stages there are.
-        chunk_size: How many images are computed at a time.
+        chunk_size: How many images are best computed at a time.
     """
 
     def __init__(self, backbone: Backbone, device: Device, chunk_size: int) -> None:
@@ -48,6 +56,39 @@ class Inference:
     def _twin(self) -> Twin:
         # Made when it is first needed: where everything is stored, it never is.
         return Twin(self._source, self._device.precision)
+
+    @cached_property
+    def _way(self) -> tuple[int, bool]:
+        """How many images are computed at a time, and whether their rounding has to be made even.
+
+        The last rows of a product of matrices may be rounded in another way than the others. Whether
+        that reaches the features depends on the network, the processor and the threads, so it is
+        tried, with random images, each of them in two neighbouring places. That takes as long as two
+        chunks. If it does, images are computed one at a time.
+        """
+        size, images = self.chunk_size, self._random_images()
+        with EvenRounding() as rounding:
+            found = self._run(images, 0, self.stages, size)
+        even = rounding.copies > 0
+        with EvenRounding() if even else nullcontext():
+            turned = self._run(images.roll(1, 0), 0, self.stages, size)
+        return (size, even) if turned.roll(-1, 0).equal(found) else (1, False)
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many images are computed at a time: a chunk, or one if its place in a chunk matters."""
+        return self._way[0]
+
+    def _random_images(self) -> torch.Tensor:
+        """Return a chunk of images that is always the same one."""
+        side, generator = self._source.image_size, torch.Generator().manual_seed(0)
+        images = torch.randn(self.chunk_size, 3, side, side, generator=generator)
+        layout = torch.channels_last if self._device.channels_last else torch.contiguous_format
+        return images.to(self._device.torch_device).contiguous(memory_format=layout)
+
+    def prepare(self) -> None:
+        """Do now what is done once, before the first images."""
+        _ = self._way
 
     def update(self, first_stage: int = 0) -> None:
         """Take the weights of the network as they are now.
@@ -69,7 +110,6 @@ class Inference:
         with self._device.autocast():
             return self._twin.backbone.exact_cut(wanted)
 
-    @torch.no_grad()
     def run(self, tensor: torch.Tensor, start: int, stop: int) -> torch.Tensor:
         """Run some of the stages on any number of images, a chunk at a time.
 
@@ -85,13 +125,19 @@ class Inference:
         """
         if start == stop:
             return tensor
+        size, even = self._way
+        with EvenRounding() if even else nullcontext():
+            return self._run(tensor, start, stop, size)
+
+    @torch.no_grad()
+    def _run(self, tensor: torch.Tensor, start: int, stop: int, size: int) -> torch.Tensor:
         twin = self._twin.backbone
 
         def part(chunk: torch.Tensor) -> torch.Tensor:
             with self._device.autocast():
                 return twin.run(chunk, start, stop)
 
-        return in_chunks(part, tensor, self.chunk_size)
+        return in_chunks(part, tensor, size)
 
 
 class Twin:
@@ -235,8 +281,12 @@ def empty_rows(like: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _filled_up(part: torch.Tensor, size: int) -> torch.Tensor:
-    """Return a chunk of full size: the last row again and again behind the others."""
-    if len(part) == size:
+    """Return a chunk of full size: the last row again and again behind the others.
+
+    It lies in memory as any new tensor does. Products of matrices may be rounded in another way where
+    their rows lie otherwise.
+    """
+    if len(part) == size and part.data_ptr() % ALIGNMENT == 0:
         return part
     whole = empty_rows(part, size)
     whole[: len(part)] = part

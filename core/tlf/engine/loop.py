@@ -11,7 +11,7 @@ import torch
 
 from tlf.data import LoadedSplit, to_device, train_batches
 from tlf.engine.clock import Waiting
-from tlf.engine.freeze import GradientArrival
+from tlf.engine.freeze import GradientArrival, check_optimizer
 from tlf.errors import RunError
 from tlf.planning import rate_factor
 
@@ -78,8 +78,10 @@ class Trainer:
     listener: Listener
 
     def __post_init__(self) -> None:
+        learning = self.model.parameters_of(self.step.trainable)
+        check_optimizer(self.optimizer.torch_optimizer, learning, self.step.name)
         self._arrival = GradientArrival(
-            self.optimizer.parameters,
+            learning,
             self.step.name,
             batches=self.step.epochs * self.plan.batches_per_epoch,
         )

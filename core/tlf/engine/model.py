@@ -65,7 +65,7 @@ class Model:
         self.backbone = backbone
         self.head = head
         self.frozen_stages = len(backbone.stages)
-        self._tensors = dict(self._named_tensors())
+        self._tensors = dict(self.named_tensors())
 
     @property
     def device(self) -> torch.device:
@@ -86,9 +86,10 @@ class Model:
             head: Gets the device of the old one.
         """
         self.head = head.to(self.device)
-        self._tensors = dict(self._named_tensors())
+        self._tensors = dict(self.named_tensors())
 
-    def _named_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+    def named_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield every parameter and buffer that the network has now, by name."""
         for module, prefix in (
             (self.backbone.module, BACKBONE_PREFIX),
             (self.head, HEAD_PREFIX),
@@ -140,7 +141,7 @@ class Model:
         ]
 
     def tensors(self) -> Mapping[str, torch.Tensor]:
-        """Return every parameter and buffer by name, the tensors themselves."""
+        """Return every parameter and buffer that the network began with, by name, themselves."""
         return self._tensors
 
     def state_dict(self) -> dict[str, torch.Tensor]:
@@ -181,7 +182,7 @@ class Model:
         layout = torch.channels_last if device.channels_last else torch.contiguous_format
         self.backbone.module.to(device.torch_device).to(memory_format=layout)
         self.head.to(device.torch_device)
-        self._tensors = dict(self._named_tensors())
+        self._tensors = dict(self.named_tensors())
 
     def thaw(self, groups: Iterable[str]) -> None:
         """Make exactly these groups learn; freeze all others.

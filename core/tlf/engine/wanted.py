@@ -110,30 +110,37 @@ class Wanted:
         return views_in(plan, epochs, digest)
 
 
-def all_stored(
+def stored_shares(
     wanted: Wanted,
     entries: Mapping[int, Entry],
     digests: Mapping[str, Sequence[str | None]],
     augmentation_seed: int,
-) -> bool:
-    """Say whether everything that is wanted is stored already.
+) -> dict[int, float]:
+    """Return what share of what is wanted is stored already, by cut.
 
     Args:
         wanted: What is.
         entries: Where, by cut.
-        digests: Of the contents of each split's images; None where it is not known.
+        digests: Of the contents of each split's images; None where it is not known, and then it is
+            not known what is stored of it.
         augmentation_seed: Draws the views.
     """
-    keys: dict[int, list[bytes]] = {cut: [] for cut in entries}
-    for split, known in digests.items():
+    keys: dict[int, list[bytes]] = {cut: [] for cut, entry in entries.items() if len(entry)}
+    unknown = 0
+    for split, known in digests.items() if keys else ():
         for digest in known:
             if digest is None:
-                return False
+                unknown += 1
+                continue
             for view, cuts in wanted(split, digest).items():
                 key = row_key(digest, view, augmentation_seed)
-                for cut in cuts:
+                for cut in cuts & keys.keys():
                     keys[cut].append(key)
-    return all(bool(entries[cut].find(of_cut).all()) for cut, of_cut in keys.items() if of_cut)
+    return {
+        cut: float(entries[cut].find(of_cut).sum()) / (len(of_cut) + unknown)
+        for cut, of_cut in keys.items()
+        if of_cut
+    }
 
 
 def with_caches(plan: RunPlan, caches: Sequence[StepCache]) -> RunPlan:

@@ -6,8 +6,8 @@ times may go into it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 #: What a disk is taken to write and read, in bytes a second. Cautious: most of what is written stays
@@ -124,24 +124,34 @@ class Usage:
 
 
 def decide_cache(
-    usages: Sequence[Usage], costs: Costs, *, budget: int, shared_views: bool
+    usages: Sequence[Usage],
+    costs: Costs,
+    *,
+    budget: int,
+    shared_views: bool,
+    stored: Mapping[int, float] | None = None,
 ) -> tuple[StepCache, ...]:
     """Decide what each step keeps.
+
+    Where two cuts take about the same time, measured seconds choose now this one and now that one.
+    A run finds what another has stored because a cut costs nothing as far as it is filled.
 
     Args:
         usages: Of each step.
         costs: Of this machine.
         budget: How many bytes may be kept in all.
         shared_views: Whether steps use the same views of an image, so that one pass serves them all.
+        stored: What share of the rows is there already, by cut; nothing is where a cut is missing.
     """
     decided: list[StepCache] = []
     left = budget
-    passed = Passed(shared_views)
+    passed = Passed(shared_views, stored or {})
     for usage in usages:
         best = _best_cut(usage, costs, left, passed)
         if best.level == "features":
             left -= best.bytes
-            passed = replace(passed, cut=max(passed.cut, best.cut))
+            if passed.missing(best.cut):
+                passed = replace(passed, cut=max(passed.cut, best.cut))
         decided.append(best)
     return _with_decoded(usages, decided, costs, left)
 
@@ -152,11 +162,21 @@ class Passed:
 
     Attributes:
         shared_views: Whether these are the views of later steps too.
+        stored: What share of the rows is there already, by cut.
         cut: How many stages it goes through; 0 if there is no pass.
     """
 
     shared_views: bool
+    stored: Mapping[int, float] = field(default_factory=dict)
     cut: int = 0
+
+    def missing(self, cut: int) -> float:
+        """Return what share of the rows at a cut is not there yet.
+
+        Args:
+            cut: How many stages lie before the cut.
+        """
+        return 1 - self.stored.get(cut, 0.0)
 
     def seconds(self, usage: Usage, costs: Costs, cut: int) -> float:
         """Return what it takes to compute, and keep, what crosses a cut beside that.
@@ -171,7 +191,7 @@ class Passed:
         view = 0.0 if begun else costs.view
         forward = costs.forward(begun, max(cut, begun))
         write = costs.row_bytes[cut - 1] / WRITE_SPEED
-        return decode + usage.rows * (view + forward + write)
+        return self.missing(cut) * (decode + usage.rows * (view + forward + write))
 
 
 def _best_cut(usage: Usage, costs: Costs, left: int, passed: Passed) -> StepCache:

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from tlf.planning import Costs, StepCache
+
 from .runs import ALL, LONG_AGO, TRAIN
 
 OFF = {"mode": "off"}
@@ -132,3 +134,20 @@ def test_a_run_that_leaves_out_an_unreadable_image_is_the_same(
         assert cached.results == plain.results, state
         assert cached.warnings == plain.warnings
         assert cached.report["skipped"] == plain.report["skipped"] != []
+
+
+@pytest.mark.parametrize("cut", [2, 3, 4])
+def test_a_run_goes_on_at_the_cut_that_another_has_filled(run, monkeypatch, cut):
+    """Measured seconds are noise where two cuts are about as good."""
+    costs = Costs(1e-3, 1e-4, (1e-2, 1e-4, 1e-4, 1e-4, 1e-4), (100,) * 5, 100, measured=True)
+    monkeypatch.setattr("tlf.engine.boundary.measured_costs", lambda *_: costs)
+    spec = {"strategy": "acme/middle-only", "training": {"views": 1}}
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "tlf.engine.boundary.decide_cache",
+            lambda usages, *_, **__: [StepCache("features", min(cut, usages[0].frozen))],
+        )
+        (first,) = run(**spec).steps
+    (second,) = run(**spec).steps
+    assert second["cut"] == first["cut"]
+    assert second["rows_computed"] == 0

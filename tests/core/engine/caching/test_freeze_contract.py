@@ -203,15 +203,14 @@ class StaleOptimizer(StepOptimizer):
                 self.parameters = previous.parameters
 
 
-@pytest.mark.xfail(
-    strict=True, reason="nothing compares what the optimizer holds with what the step thaws"
-)
 @pytest.mark.parametrize("claims", [True, False])
 def test_an_optimizer_that_misses_what_is_thawed_fails_the_run(run, monkeypatch, claims):
     """The thawed parameters get gradients, and nothing ever comes of them."""
     monkeypatch.setattr(StaleOptimizer, "claims", claims)
     monkeypatch.setattr(running, "StepOptimizer", StaleOptimizer)
-    with pytest.raises(RunError):
+    with pytest.raises(
+        RunError, match="thawed parameters are not in the optimizer in step `thaw-1`"
+    ):
         run(strategy="gradual-unfreezing", cache=OFF)
 
 
@@ -285,17 +284,37 @@ def test_layers_that_were_compiled_before_the_thaw_learn_as_others_do(
     assert found.results["losses"] == pytest.approx(expected.results["losses"], rel=1e-3)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the contract looks at the tensors that the network began with"
+@pytest.mark.parametrize(
+    ("strategy", "where"), [("feature-extraction", "head"), ("full-fine-tuning", "all")]
 )
-def test_a_frozen_parameter_that_is_replaced_by_another_fails_the_run(run, monkeypatch):
+def test_a_parameter_that_is_replaced_by_another_fails_the_run(run, monkeypatch, strategy, where):
+    """Frozen or not, equal or not: what is watched, trained and stored is the old one."""
     train_epoch = Trainer.train_epoch
 
     def train_and_replace(self, epoch):
+        trained = train_epoch(self, epoch)
         stem = self.model.backbone.module.stem[0]
-        stem.weight = torch.nn.Parameter(stem.weight.detach() + 1, requires_grad=False)
+        stem.weight = torch.nn.Parameter(stem.weight.detach().clone())
+        return trained
+
+    monkeypatch.setattr(Trainer, "train_epoch", train_and_replace)
+    message = (
+        rf"1 parameters were replaced by others in step `{where}`: `backbone\.stem\.0\.weight`"
+    )
+    with pytest.raises(RunError, match=message):
+        run(strategy=strategy, cache=OFF, training={"epochs": 1})
+
+
+def test_a_frozen_buffer_that_is_replaced_by_another_with_other_values_fails_the_run(
+    run, monkeypatch
+):
+    train_epoch = Trainer.train_epoch
+
+    def train_and_replace(self, epoch):
+        norm = self.model.backbone.module.third.norm
+        norm.running_mean = norm.running_mean + 1
         return train_epoch(self, epoch)
 
     monkeypatch.setattr(Trainer, "train_epoch", train_and_replace)
-    with pytest.raises(RunError):
+    with pytest.raises(RunError, match=r"frozen tensors changed .*third\.norm\.running_mean"):
         run(cache=OFF)
