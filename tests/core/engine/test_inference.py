@@ -1,11 +1,13 @@
 """The one function of everything frozen: what it computes, and that neighbours change nothing."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 
+from tlf.engine import inference as inference_module
 from tlf.engine.inference import Inference, empty_rows, in_chunks
 from tlf.engine.network import head_logits
 from tlf.plugin import BackboneFamily, InputConfig, Options
@@ -288,6 +290,27 @@ def test_images_whose_place_in_a_chunk_matters_are_computed_one_at_a_time():
 @pytest.mark.parametrize("name", ["torchvision/resnet18", "timm/mobilenetv3_small_050"])
 def test_images_whose_place_in_a_chunk_does_not_matter_are_computed_in_chunks(build, name):
     assert Inference(build(name), device(), 8).rows_at_once == 8
+
+
+@pytest.mark.parametrize(
+    ("name", "fills_up"),
+    [
+        ("torchvision/mobilenet_v2", False),
+        ("torchvision/shufflenet_v2_x0_5", False),
+        ("timm/efficientnet_b0", True),
+    ],
+)
+def test_only_networks_that_leave_numbers_over_are_looked_at_call_by_call(
+    build, monkeypatch, name, fills_up
+):
+    inference = Inference(build(name), device("bfloat16"), 8)
+    inference.prepare()
+    calls = []
+    monkeypatch.setattr(
+        inference_module, "EvenRounding", lambda: calls.append(None) or nullcontext()
+    )
+    inference.run(images(8), 0, inference.stages)
+    assert len(calls) == fills_up
 
 
 def test_to_find_out_whether_places_matter_takes_two_chunks_and_is_done_once(build):
