@@ -72,6 +72,30 @@ class TestTimm(PluginContract):
     plugin = "timm"
 
 
+class TestBiasTuning(PluginContract):
+    plugin = "bias-tuning"
+
+
+class TestKnn(PluginContract):
+    plugin = "knn"
+
+
+class TestLpFt(PluginContract):
+    plugin = "lp-ft"
+
+
+class TestNormTuning(PluginContract):
+    plugin = "norm-tuning"
+
+
+class TestProbe(PluginContract):
+    plugin = "probe"
+
+
+class TestSurgical(PluginContract):
+    plugin = "surgical"
+
+
 def test_no_built_in_plugin_is_left_out():
     here = [value.plugin for name, value in globals().items() if name.startswith("Test")]
     assert sorted(here) == BUILT_IN

@@ -55,7 +55,24 @@ def test_depth_says_how_many_stages_thaw():
 
 def test_rates_fall_with_depth():
     rates = steps(9, stages=3, body_rate=0.2, rate_decay=0.5)[-1].rates
-    assert rates == {"s2:weight": 0.2, "s1:weight": 0.1, "s0:weight": 0.05}
+    assert rates == {"head": 1.0, "s2:weight": 0.2, "s1:weight": 0.1, "s0:weight": 0.05}
+
+
+def test_layer_decay_comes_on_top_of_that():
+    rates = steps(9, stages=4, thaws=2, body_rate=0.2, rate_decay=0.1, layer_decay=0.5)[-1].rates
+    assert rates == pytest.approx(
+        {
+            "head": 1.0,
+            "s3:weight": 0.2,
+            "s2:weight": 0.2 * 0.5,
+            "s1:weight": 0.2 * 0.5**2 * 0.1,
+            "s0:weight": 0.2 * 0.5**3 * 0.1,
+        }
+    )
+
+
+def test_the_heads_multiplier_holds_in_every_step():
+    assert [step.rates["head"] for step in steps(9, head_multiplier=0.5)] == [0.5] * 4
 
 
 def test_a_rate_of_a_stage_never_changes_once_it_has_thawed():

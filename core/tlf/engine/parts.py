@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar, get_args
 import torch
 
 from tlf.data import check_dataset
-from tlf.errors import PluginError, SpecError, TlfError
+from tlf.errors import PluginError, Problem, SpecError, TlfError
 from tlf.plugin import (
     Availability,
     Backbone,
@@ -27,6 +27,7 @@ from tlf.plugin import (
     DeviceBackend,
     InputConfig,
     Item,
+    PlanError,
     Precision,
     Strategy,
     Transform,
@@ -338,9 +339,19 @@ def steps_of(strategy: Made[Strategy[Any]], outline: Outline, budget: Budget) ->
         strategy: The strategy.
         outline: The network.
         budget: What may be spent.
+
+    Raises:
+        SpecError: The strategy's options cannot be carried out on this network.
     """
     with strategy.calling("`steps`"):
-        steps = strategy.part.steps(outline, budget)
+        try:
+            steps = strategy.part.steps(outline, budget)
+        except PlanError as error:
+            problems = [
+                Problem(f"strategy.options.{one.option}".removesuffix("."), one.message, one.hint)
+                for one in (error, *error.others)
+            ]
+            raise SpecError(problems) from error
     strategy.require(_is_list(steps), f"`steps` returns {_kind(steps)}, not a list of steps")
     return tuple(steps)
 

@@ -26,7 +26,7 @@ from tlf.plugin.interfaces import (
     Transform,
     WeightsInfo,
 )
-from tlf.plugin.outline import HEAD, GroupKind, Outline, StageOutline
+from tlf.plugin.outline import HEAD, GroupKind, Outline, PlanError, StageOutline
 from tlf.plugin.steps import Budget, Solve, Step, Train
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ __all__ = [
     "Item",
     "Options",
     "Outline",
+    "PlanError",
     "Precision",
     "Solve",
     "StageOutline",

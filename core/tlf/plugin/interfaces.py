@@ -214,6 +214,10 @@ class Strategy(abc.ABC, Generic[OptionsT]):
         Args:
             outline: Stages and groups of the network, the head last.
             budget: What may be spent. The steps must spend exactly that.
+
+        Raises:
+            PlanError: The options, though valid, cannot be carried out on this network: they name a
+                stage that it does not have, say.
         """
 
 

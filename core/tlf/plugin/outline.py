@@ -7,8 +7,10 @@ gives rates to; each is named `stage:kind`, and the name of a stage alone means 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 GroupKind = Literal["weight", "bias", "norm"]
@@ -16,6 +18,36 @@ GROUP_KINDS: tuple[GroupKind, ...] = ("weight", "bias", "norm")
 
 #: The name of the last stage of every network: the classifier that tlf puts on the backbone.
 HEAD = "head"
+
+
+#: Stands between the first and the last stage of a range.
+RANGE = ".."
+_SHOWN_STAGES = 12
+
+
+class PlanError(Exception):
+    """A strategy's options, though valid, cannot be carried out on this network. Told to the user.
+
+    Args:
+        message: What is wrong, with the offending value in backticks.
+        option: Path of the option below `strategy.options`, such as `stages[0]`; empty for none.
+        hint: What to do about it.
+        others: What else is wrong, so that the user hears of everything at once.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        option: str = "",
+        hint: str | None = None,
+        others: Iterable[PlanError] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.option = option
+        self.hint = hint
+        self.others = tuple(others)
 
 
 @dataclass(frozen=True)
@@ -86,6 +118,71 @@ class Outline:
         by_name |= {group: (group,) for group in self.groups}
         wanted = {group for name in names for group in by_name[name]}
         return tuple(group for group in self.groups if group in wanted)
+
+    def select(self, patterns: Iterable[str], *, option: str = "") -> tuple[StageOutline, ...]:
+        """Return the stages of the backbone that some patterns mean, in the order of the network.
+
+        Args:
+            patterns: Each the name of a stage; a range `first..last`, of which either end may be left
+                out; or a pattern with `*` and `?` for any characters and any one.
+            option: The option that they come from, for the error.
+
+        Raises:
+            PlanError: A pattern matches nothing, or a range ends before it begins.
+        """
+        wanted: set[str] = set()
+        wrong: list[PlanError] = []
+        for index, pattern in enumerate(patterns):
+            try:
+                wanted.update(self._selected(pattern, f"{option}[{index}]" if option else ""))
+            except PlanError as error:
+                wrong.append(error)
+        if wrong:
+            first, *others = wrong
+            raise PlanError(
+                first.message, option=first.option, hint=first.hint, others=others
+            ) from first
+        return tuple(stage for stage in self.stages[:-1] if stage.name in wanted)
+
+    def _selected(self, pattern: str, where: str) -> tuple[str, ...]:
+        if RANGE in pattern:
+            first, _, last = pattern.partition(RANGE)
+            begin = self._index(first, where) if first else 0
+            end = self._index(last, where) if last else len(self.body) - 1
+            if begin > end:
+                raise PlanError(
+                    f"the range `{pattern}` is empty: `{last}` comes before `{first}`",
+                    option=where,
+                    hint=f"write it as `{last}{RANGE}{first}`",
+                )
+            return self.body[begin : end + 1]
+        if "*" not in pattern and "?" not in pattern:
+            return (self.body[self._index(pattern, where)],)
+        found = tuple(name for name in self.body if fnmatchcase(name, pattern))
+        if not found:
+            raise PlanError(
+                f"`{pattern}` matches no stage of this network",
+                option=where,
+                hint=self._stages_hint(),
+            )
+        return found
+
+    def _index(self, name: str, where: str) -> int:
+        if name in self.body:
+            return self.body.index(name)
+        near = difflib.get_close_matches(name, self.body, n=1)
+        raise PlanError(
+            f"`{name}` is no stage of this network",
+            option=where,
+            hint=f"did you mean `{near[0]}`?" if near else self._stages_hint(),
+        )
+
+    def _stages_hint(self) -> str:
+        shown = ", ".join(f"`{name}`" for name in self.body[:_SHOWN_STAGES])
+        more = (
+            f" and {len(self.body) - _SHOWN_STAGES} more" if len(self.body) > _SHOWN_STAGES else ""
+        )
+        return f"its stages are {shown}{more}"
 
     def count(self, groups: Iterable[str]) -> int:
         """Return how many parameters the groups have together.

@@ -111,8 +111,10 @@ class TrainingSpec(BaseModel):
     weight_decay: float = Field(
         default=0.05, ge=0.0, le=1.0, description="Decoupled; never on norms and biases."
     )
-    schedule: Literal["cosine", "linear", "constant"] = Field(
-        default="cosine", description="How the rate falls after the warmup, over the whole run."
+    schedule: Literal["cosine", "linear", "constant", "slanted-triangular"] = Field(
+        default="cosine",
+        description="How the rate falls after the warmup, over the whole run. `slanted-triangular` is "
+        "ULMFiT's: straight lines from and to a 32nd of the peak.",
     )
     warmup: float = Field(
         default=0.1, ge=0.0, le=0.5, description="Share of the run in which the rate rises."

@@ -14,6 +14,11 @@ def tlf_strategies() -> list[Declaration]:
             summary="every layer learns, the backbone at a fraction of the head's rate",
             target="tlf_builtin.full_fine_tuning.strategy:FullFineTuning",
             options="tlf_builtin.full_fine_tuning.strategy:FullFineTuningOptions",
-            examples=({}, {"body_rate": 1.0}, {"norms": "learn"}),
+            examples=(
+                {},
+                {"body_rate": 1.0},
+                {"norms": "learn"},
+                {"layer_decay": 0.8, "head_multiplier": 0.5},
+            ),
         )
     ]

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import Field
-
 from tlf.plugin import Budget, Outline, Step, Strategy, Train
-from tlf_builtin.full_fine_tuning.norms import NormsOptions
+from tlf_builtin.body import NormsOptions, RateOptions
 
 
-class FullFineTuningOptions(NormsOptions):
+class FullFineTuningOptions(RateOptions, NormsOptions):
     """Options of `full-fine-tuning`."""
-
-    body_rate: float = Field(
-        default=0.03,
-        gt=0.0,
-        le=1.0,
-        description="The backbone's learning rate as a fraction of `training.learning_rate`. Small, "
-        "because a new head's first gradients are noise to features that are already good.",
-    )
 
 
 class FullFineTuning(Strategy[FullFineTuningOptions]):
@@ -27,17 +17,17 @@ class FullFineTuning(Strategy[FullFineTuningOptions]):
 
     Normalisations stay as they were pretrained unless the options say otherwise. The two rates are
     the discriminative fine-tuning of Howard and Ruder, 2018 (https://arxiv.org/abs/1801.06146), with
-    two levels.
+    two levels, or with one for each stage (`layer_decay`).
     """
 
     def steps(self, outline: Outline, budget: Budget) -> Sequence[Step]:
         """Return the one step."""
-        body = [group for stage in outline.stages[:-1] for group in self.options.learning(stage)]
+        body = [self.options.learning(stage) for stage in outline.stages[:-1]]
         return (
             Train(
                 name="all",
-                trainable=(*body, outline.head),
+                trainable=(*(group for stage in body for group in stage), outline.head),
                 epochs=budget.epochs,
-                rates=dict.fromkeys(body, self.options.body_rate),
+                rates=self.options.rates(outline, body),
             ),
         )

@@ -8,10 +8,10 @@ from itertools import accumulate, pairwise
 from pydantic import Field
 
 from tlf.plugin import Budget, Outline, Step, Strategy, Train
-from tlf_builtin.full_fine_tuning.norms import NormsOptions
+from tlf_builtin.body import NormsOptions, RateOptions
 
 
-class GradualUnfreezingOptions(NormsOptions):
+class GradualUnfreezingOptions(RateOptions, NormsOptions):
     """Options of `gradual-unfreezing`."""
 
     thaws: int = Field(
@@ -54,11 +54,7 @@ class GradualUnfreezing(Strategy[GradualUnfreezingOptions]):
         """Return a step for the head and one for each thaw, of about equally many epochs."""
         parts = self._parts(outline, most=budget.epochs - 1)
         learning = list(accumulate(parts, initial=(outline.head,)))
-        rates = {
-            group: self.options.body_rate * self.options.rate_decay**index
-            for index, part in enumerate(parts)
-            for group in part
-        }
+        rates = self._rates(outline, parts)
         names = ["head", *(f"thaw-{number}" for number in range(1, len(parts) + 1))]
         return [
             Train(
@@ -71,6 +67,16 @@ class GradualUnfreezing(Strategy[GradualUnfreezingOptions]):
                 names, learning, _shares(budget.epochs, len(names)), strict=True
             )
         ]
+
+    def _rates(self, outline: Outline, parts: Sequence[Sequence[str]]) -> dict[str, float]:
+        """Return the factor of each group: those of its stage, and of when it thaws."""
+        stages = [self.options.learning(stage) for stage in outline.stages[:-1]]
+        thawed = {group: index for index, part in enumerate(parts) for group in part}
+        learning = [[group for group in stage if group in thawed] for stage in stages]
+        return {
+            group: rate * self.options.rate_decay ** thawed.get(group, 0)
+            for group, rate in self.options.rates(outline, learning).items()
+        }
 
     def _parts(self, outline: Outline, most: int) -> list[tuple[str, ...]]:
         """Return the groups that each thaw adds, the top of the network first."""
