@@ -66,14 +66,14 @@ class Inference:
         tried, with random images, each of them in two neighbouring places. That takes as long as two
         chunks. If it does, images are computed one at a time.
         """
-        size, images = self.chunk_size, self._random_images()
+        size = self.chunk_size
         # Its own preparations are no part of what is tried.
         _ = self._twin
         with EvenRounding() as rounding:
-            found = self._run(images, 0, self.stages, size)
+            found = self._run(self._random_images(0), 0, self.stages, size)
         even = rounding.copies > 0
         with EvenRounding() if even else nullcontext():
-            turned = self._run(images.roll(1, 0), 0, self.stages, size)
+            turned = self._run(self._random_images(1), 0, self.stages, size)
         return (size, even) if turned.roll(-1, 0).equal(found) else (1, False)
 
     @property
@@ -81,10 +81,10 @@ class Inference:
         """How many images are computed at a time: a chunk, or one if its place in a chunk matters."""
         return self._way[0]
 
-    def _random_images(self) -> torch.Tensor:
-        """Return a chunk of images that is always the same one."""
+    def _random_images(self, places: int) -> torch.Tensor:
+        """Return a chunk of images, always the same ones, moved on by some places."""
         side, generator = self._source.image_size, torch.Generator().manual_seed(0)
-        images = torch.randn(self.chunk_size, 3, side, side, generator=generator)
+        images = torch.randn(self.chunk_size, 3, side, side, generator=generator).roll(places, 0)
         layout = torch.channels_last if self._device.channels_last else torch.contiguous_format
         return images.to(self._device.torch_device).contiguous(memory_format=layout)
 
