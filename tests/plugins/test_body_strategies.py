@@ -134,7 +134,9 @@ RUNS = {
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_is_carried_out_and_repeats_itself_from_what_it_has_kept(small_spec, name):
-    spec = {**small_spec, "strategy": {"name": name, "options": RUNS[name]}}
+    training = {"epochs": 1, "batch_size": 8}
+    strategy = {"name": name, "options": RUNS[name]}
+    spec = {**small_spec, "training": training, "strategy": strategy}
     first, again = tlf.run(spec), tlf.run(spec)
     files = ("model.safetensors", "predictions.jsonl", "metrics.jsonl")
     for one in files:

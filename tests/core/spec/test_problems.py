@@ -49,7 +49,7 @@ def test_the_least_that_a_spec_may_hold_is_valid():
             "training",
             {"schedule": "cosin"},
             "training.schedule",
-            "must be `cosine`, `linear` or `constant`, not `cosin`",
+            "must be `cosine`, `linear`, `constant` or `slanted-triangular`, not `cosin`",
             "did you mean `cosine`?",
         ),
         (
