@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tlf.plugin import Options, Outline, StageOutline
+from tlf.plugin import Budget, Options, Outline, StageOutline, Train
 
 
 class NormsOptions(Options):
@@ -74,3 +74,21 @@ class RateOptions(Options):
             for group in groups
         }
         return {**rates, outline.head: self.head_multiplier}
+
+    def train(
+        self, name: str, outline: Outline, body: Sequence[Sequence[str]], budget: Budget
+    ) -> Train:
+        """Return a step that trains part of the backbone, and the head, for the whole budget.
+
+        Args:
+            name: What the step is called.
+            outline: The network.
+            body: See `rates`.
+            budget: What may be spent.
+        """
+        return Train(
+            name=name,
+            trainable=(*(group for groups in body for group in groups), outline.head),
+            epochs=budget.epochs,
+            rates=self.rates(outline, body),
+        )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tlf.plugin import Budget, Outline, PlanError, Step, Strategy, Train
+from tlf.plugin import Budget, Outline, PlanError, Step, Strategy
 from tlf_builtin.body import RateOptions
 
 
@@ -41,11 +41,4 @@ class BiasTuning(Strategy[BiasTuningOptions]):
                 option="norms",
                 hint="set it to `learn`, or take `norm-tuning`, or another backbone",
             )
-        return (
-            Train(
-                name="biases",
-                trainable=(*(group for stage in body for group in stage), outline.head),
-                epochs=budget.epochs,
-                rates=self.options.rates(outline, body),
-            ),
-        )
+        return (self.options.train("biases", outline, body, budget),)

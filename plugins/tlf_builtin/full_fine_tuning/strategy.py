@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tlf.plugin import Budget, Outline, Step, Strategy, Train
+from tlf.plugin import Budget, Outline, Step, Strategy
 from tlf_builtin.body import NormsOptions, RateOptions
 
 
@@ -23,11 +23,4 @@ class FullFineTuning(Strategy[FullFineTuningOptions]):
     def steps(self, outline: Outline, budget: Budget) -> Sequence[Step]:
         """Return the one step."""
         body = [self.options.learning(stage) for stage in outline.stages[:-1]]
-        return (
-            Train(
-                name="all",
-                trainable=(*(group for stage in body for group in stage), outline.head),
-                epochs=budget.epochs,
-                rates=self.options.rates(outline, body),
-            ),
-        )
+        return (self.options.train("all", outline, body, budget),)

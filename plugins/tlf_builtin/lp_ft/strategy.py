@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from tlf.plugin import Budget, Outline, Solve, Step, Strategy, Train
+from tlf.plugin import Budget, Outline, Solve, Step, Strategy
 from tlf_builtin.body import NormsOptions, RateOptions
 from tlf_builtin.probe.strategy import ProbeOptions
 
@@ -43,10 +43,5 @@ class LpFt(Strategy[LpFtOptions]):
         body = [self.options.learning(stage) for stage in outline.stages[:-1]]
         return (
             Solve(name="probe", method="lbfgs", grid=self.options.strengths),
-            Train(
-                name="all",
-                trainable=(*(group for stage in body for group in stage), outline.head),
-                epochs=budget.epochs,
-                rates=self.options.rates(outline, body),
-            ),
+            self.options.train("all", outline, body, budget),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tlf.plugin import Budget, Outline, PlanError, Step, Strategy, Train
+from tlf.plugin import Budget, Outline, PlanError, Step, Strategy
 from tlf_builtin.body import RateOptions
 
 
@@ -30,11 +30,4 @@ class NormTuning(Strategy[NormTuningOptions]):
                 "this network has no normalisations",
                 hint="take `bias-tuning`, or another backbone",
             )
-        return (
-            Train(
-                name="norms",
-                trainable=(*(group for stage in body for group in stage), outline.head),
-                epochs=budget.epochs,
-                rates=self.options.rates(outline, body),
-            ),
-        )
+        return (self.options.train("norms", outline, body, budget),)

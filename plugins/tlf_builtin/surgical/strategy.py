@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tlf.plugin import Budget, Outline, PlanError, Step, Strategy, Train
+from tlf.plugin import Budget, Outline, PlanError, Step, Strategy
 from tlf_builtin.body import NormsOptions, RateOptions
 
 
@@ -39,11 +39,4 @@ class Surgical(Strategy[SurgicalOptions]):
                 option="stages",
                 hint="name others, or set `norms` to `learn`",
             )
-        return (
-            Train(
-                name="chosen",
-                trainable=(*(group for stage in body for group in stage), outline.head),
-                epochs=budget.epochs,
-                rates=self.options.rates(outline, body),
-            ),
-        )
+        return (self.options.train("chosen", outline, body, budget),)

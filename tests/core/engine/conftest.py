@@ -97,3 +97,11 @@ def scale_from(monkeypatch):
         monkeypatch.setattr(torch.amp, "GradScaler", scaler)
 
     return scale_from
+
+
+@pytest.fixture
+def set_threads():
+    """Set the number of torch's threads for a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

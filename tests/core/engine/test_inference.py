@@ -246,14 +246,6 @@ def test_a_row_depends_neither_on_order_nor_on_neighbours_nor_on_how_many_there_
         assert inference.run(among, 0, stages)[2].equal(together[2])
 
 
-@pytest.fixture
-def set_threads():
-    """Set the number of torch's threads for a test."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("name", ["timm/efficientnet_b0", "timm/rexnet_100"])
 def test_a_row_depends_on_no_place_in_the_chunk_however_many_threads_share_it(

@@ -32,14 +32,6 @@ EXACT = {
 }
 
 
-@pytest.fixture
-def set_threads():
-    """Set the number of torch's threads for a test."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 def numbers(count, dtype):
     drawn = torch.randn(count, generator=torch.Generator().manual_seed(count)) * 3
     return drawn.to(dtype)
