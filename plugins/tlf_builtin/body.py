@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tlf.plugin import Budget, Options, Outline, StageOutline, Train
+from tlf.plugin import Options, Outline, StageOutline, Train
 
 
 class NormsOptions(Options):
@@ -76,19 +76,30 @@ class RateOptions(Options):
         return {**rates, outline.head: self.head_multiplier}
 
     def train(
-        self, name: str, outline: Outline, body: Sequence[Sequence[str]], budget: Budget
+        self, name: str, outline: Outline, body: Sequence[Sequence[str]], epochs: int
     ) -> Train:
-        """Return a step that trains part of the backbone, and the head, for the whole budget.
+        """Return a step that trains part of the backbone, and the head.
 
         Args:
             name: What the step is called.
             outline: The network.
             body: See `rates`.
-            budget: What may be spent.
+            epochs: How many it takes.
         """
         return Train(
             name=name,
             trainable=(*(group for groups in body for group in groups), outline.head),
-            epochs=budget.epochs,
+            epochs=epochs,
             rates=self.rates(outline, body),
         )
+
+
+def shares_of(total: int, count: int) -> list[int]:
+    """Return whole numbers with a given sum, as equal as can be, the larger ones last.
+
+    Args:
+        total: Their sum.
+        count: How many there are.
+    """
+    share, rest = divmod(total, max(1, count))
+    return [share + (index >= count - rest) for index in range(count)]

@@ -1,5 +1,6 @@
 """The strategies that train part of a pretrained backbone, as plans, and as runs."""
 
+import dataclasses
 import itertools
 import json
 
@@ -7,7 +8,7 @@ import pytest
 
 import tlf
 from tlf.errors import SpecError
-from tlf.plugin import Budget, Outline, PlanError, Solve, StageOutline, Train
+from tlf.plugin import Budget, Combine, Outline, PlanError, Solve, StageOutline, TopStages, Train
 from tlf.registry import load_registry
 
 HEAD = StageOutline(name="head", parameters={"weight": 3, "bias": 1}, flops=1, output_shape=(2,))
@@ -95,6 +96,45 @@ def test_lp_ft_solves_for_the_head_and_then_trains_everything_at_one_small_rate(
     assert (tuning.epochs, set(tuning.rates.values())) == (BUDGET.epochs, {0.03})
 
 
+def test_surgical_left_to_itself_solves_for_the_head_and_lets_the_run_pick_the_stages():
+    network = outline(ALL, (), ALL)
+    probe, chosen = steps("surgical", network, count=1)
+    assert probe == Solve(name="probe")
+    assert chosen.trainable == (
+        TopStages(count=1, among=("s0:weight", "s0:bias", "s2:weight", "s2:bias")),
+        "head",
+    )
+    assert set(chosen.rates) == {"s0:weight", "s0:bias", "s2:weight", "s2:bias", "head"}
+
+
+def test_l2_sp_is_full_fine_tuning_with_a_pull():
+    pulled, free = only("l2-sp", strength=7.0), only("full-fine-tuning")
+    assert pulled.pull == 7.0
+    assert dataclasses.replace(pulled, pull=0.0) == free
+
+
+def test_robust_is_lp_ft_and_an_average_with_the_probe():
+    *first, mix = steps("robust", shares=[0.5])
+    assert tuple(first) == tuple(steps("lp-ft"))
+    assert mix == Combine(name="mix", snapshots=("probe", "all"), weights=(0.5,))
+
+
+def test_robust_averages_several_trainings_from_the_probe_which_share_the_epochs():
+    probe, *trainings, soup, mix = steps("robust", trainings=4, soup="greedy")
+    names = ("all-1", "all-2", "all-3", "all-4")
+    assert [(one.name, one.epochs, one.begin) for one in trainings] == list(
+        zip(names, (1, 1, 2, 2), ("probe",) * 4, strict=True)
+    )
+    assert soup == Combine(name="soup", snapshots=names, weights="greedy")
+    assert (probe.name, mix.snapshots) == ("probe", ("probe", "soup"))
+
+
+def test_robust_has_no_more_trainings_than_epochs():
+    assert [step.name for step in steps("robust", trainings=100)][1:-2] == [
+        f"all-{number}" for number in range(1, BUDGET.epochs + 1)
+    ]
+
+
 def test_probe_and_knn_take_one_step_and_no_epochs():
     assert only("probe") == Solve(name="probe", method="lbfgs")
     assert only("knn", neighbours=[1, 5]) == Solve(name="knn", method="knn", grid=(1, 5))
@@ -107,6 +147,7 @@ TRAINS_THE_BODY = {
     "surgical": {"stages": ["*"]},
     "norm-tuning": {},
     "bias-tuning": {},
+    "l2-sp": {},
 }
 
 
@@ -126,9 +167,11 @@ RUNS = {
     "probe": {},
     "knn": {"neighbours": [1, 3]},
     "lp-ft": {},
-    "surgical": {"stages": ["*conv5*"]},
+    "surgical": {"count": 1},
     "norm-tuning": {},
     "bias-tuning": {"norms": "learn"},
+    "l2-sp": {},
+    "robust": {"shares": [0.0, 1.0]},
 }
 
 

@@ -92,6 +92,14 @@ class TestProbe(PluginContract):
     plugin = "probe"
 
 
+class TestL2Sp(PluginContract):
+    plugin = "l2-sp"
+
+
+class TestRobust(PluginContract):
+    plugin = "robust"
+
+
 class TestSurgical(PluginContract):
     plugin = "surgical"
 

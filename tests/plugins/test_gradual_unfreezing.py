@@ -1,10 +1,11 @@
 """The strategy `gradual-unfreezing` as a plan. The contract checks what every strategy promises."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from tlf.plugin import Budget, Outline, StageOutline
+from tlf.plugin import Budget, Outline, Plateau, StageOutline
 from tlf_builtin.gradual_unfreezing.strategy import GradualUnfreezing, GradualUnfreezingOptions
 
 HEAD = StageOutline(name="head", parameters={"weight": 3, "bias": 1}, flops=1, output_shape=(2,))
@@ -84,3 +85,10 @@ def test_a_rate_of_a_stage_never_changes_once_it_has_thawed():
 def test_normalisations_learn_only_if_asked_to():
     assert not any(name.endswith(":norm") for name in steps(9)[-1].trainable)
     assert "s0:norm" in steps(9, norms="learn")[-1].trainable
+
+
+def test_steps_that_wait_for_a_plateau_are_the_same_steps_and_are_undone_if_they_do_not_pay():
+    even, waiting = steps(9), steps(9, advance="on-plateau", patience=2)
+    assert {step.until for step in waiting} == {Plateau(patience=2)}
+    assert {step.on_no_gain for step in waiting} == {"undo"}
+    assert [replace(step, until=None, on_no_gain="keep") for step in waiting] == even

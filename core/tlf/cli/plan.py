@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,9 +13,14 @@ if TYPE_CHECKING:
     from tlf.engine.probe import Measurement
     from tlf.planning import PlannedStep, RunPlan
 
-FROZEN, PARTLY, LEARNS = ".", "+", "*"
+FROZEN, PARTLY, LEARNS, PICKED = ".", "+", "*", "?"
 #: What a stage does in a step, where words would be too wide: a column a step.
-SIGNS = {FROZEN: "frozen", PARTLY: "learns in part (its norms do not, say)", LEARNS: "learns"}
+SIGNS = {
+    FROZEN: "frozen",
+    PARTLY: "learns in part (its norms do not, say)",
+    LEARNS: "learns",
+    PICKED: "learns if the run picks it",
+}
 
 
 def plan_command(
@@ -58,10 +63,10 @@ def show_plan(plan: RunPlan, measurements: Sequence[Measurement] = ()) -> None:
         ["data", f"{plan.data['name']}: {images} images, {len(plan.classes)} classes"],
         ["backbone", f"{plan.backbone['name']}, {plan.transforms['size']} pixels square"],
         ["weights", _weights(plan)],
-        ["strategy", _with_options(plan.strategy)],
+        ["strategy", _strategy(plan.strategy)],
         ["training", _training(plan)],
         ["device", plan.device["reason"]],
-        ["reported", f"{plan.weights_from}, on {plan.metrics_on}"],
+        ["reported", _reported(plan)],
     ]
     console = results()
     console.print(table(["run", plan.name], facts))
@@ -82,10 +87,22 @@ def _weights(plan: RunPlan) -> str:
     }.get(plan.weights, plan.weights)
 
 
-def _with_options(part: object) -> str:
-    assert isinstance(part, dict)
+def _with_options(part: Mapping[str, Any]) -> str:
     options = ", ".join(f"{key} {value}" for key, value in part["options"].items())
     return f"{part['name']} ({options})" if options else str(part["name"])
+
+
+def _strategy(part: Mapping[str, Any]) -> str:
+    """Return a strategy with its options; and the one that it has picked, with the reason."""
+    named = _with_options(part)
+    return f"{named}: {_with_options(part['chosen'])}; {part['why']}" if "chosen" in part else named
+
+
+def _reported(plan: RunPlan) -> str:
+    """Return what the report speaks of, and what is chosen on which images."""
+    chosen = any(step.chooses for step in plan.steps)
+    on = f"; what is chosen is chosen on {plan.selection_on}" if chosen else ""
+    return f"{plan.weights_from}, on {plan.metrics_on}{on}"
 
 
 def _training(plan: RunPlan) -> str:
@@ -102,12 +119,30 @@ def _notes(plan: RunPlan) -> Iterator[str]:
     if len(plan.steps) > 1:
         signs = dict.fromkeys(sign for s in plan.stages for sign in _states(plan, s["name"]))
         yield ", ".join(f"{sign} {SIGNS[sign]}" for sign in signs)
+    for step in plan.steps:
+        if step.selector is not None:
+            yield f"Step {step.name} picks {step.selector.count} stages, by {step.selector.by}."
+        if step.patience is not None:
+            yield (
+                f"Step {step.name} ends after {step.patience} epoch"
+                f"{'' if step.patience == 1 else 's'} without a gain"
+                f"{', and is undone if there was none' if step.undo else ''}."
+            )
+        if step.kind == "combine":
+            yield f"Step {step.name} averages {', '.join(step.snapshots)}: {_weights_of(step)}."
     # The head is the last of the stages, and no part of the backbone.
     if len(plan.stages) == 2:
         yield (
             "The backbone cannot be split: nowhere does a single tensor cross. It is one stage, frozen "
             "or learning as a whole."
         )
+
+
+def _weights_of(step: PlannedStep) -> str:
+    if isinstance(step.weights, str):
+        return "all alike" if step.weights == "uniform" else "those that do no harm"
+    shares = ", ".join(f"{share:g}" for share in step.weights)
+    return f"the second's share is {'one of ' if len(step.weights) > 1 else ''}{shares}"
 
 
 def _stage_table(plan: RunPlan) -> object:
@@ -136,6 +171,9 @@ def _states(plan: RunPlan, stage: str) -> list[str]:
     for step in plan.steps:
         learning = [group for group in step.trainable if group.startswith(prefix)]
         frozen = [group for group in step.frozen if group.startswith(prefix)]
+        if step.selector is not None and set(learning).intersection(step.selector.among):
+            states.append(PICKED if len(plan.steps) > 1 else SIGNS[PICKED])
+            continue
         if len(plan.steps) > 1:
             states.append(PARTLY if learning and frozen else LEARNS if learning else FROZEN)
         elif learning and frozen:
@@ -154,7 +192,7 @@ def _step_table(plan: RunPlan, measurements: Sequence[Measurement]) -> object:
         [
             f"{number} {step.name}",
             str(step.epochs) if step.kind == "train" else step.kind,
-            f"{step.trainable_parameters:,}",
+            f"{'at most ' if step.selector else ''}{step.trainable_parameters:,}",
             f"{step.frozen_parameters:,}",
             _rates(step.rates.values()),
         ]

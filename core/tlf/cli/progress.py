@@ -47,6 +47,8 @@ class ProgressListener(Listener):
         self._plan = plan
         images = ", ".join(f"{count} {split}" for split, count in plan.data["images"].items())
         self._say(f"{plan.strategy['name']} of {plan.backbone['name']}")
+        if "chosen" in plan.strategy:
+            self._say(f"takes {plan.strategy['chosen']['name']}: {plan.strategy['why']}")
         self._say(f"{images} images of {len(plan.classes)} classes")
         self._say(plan.device["reason"])
 
@@ -73,6 +75,9 @@ class ProgressListener(Listener):
     def step_started(self, step: PlannedStep) -> None:
         """Say what the step trains."""
         self._step = step
+        if step.kind == "combine":
+            self._say(f"step {step.name}: the weights of {', '.join(step.snapshots)} are averaged")
+            return
         if step.kind != "train":
             self._say(f"step {step.name}: the head is solved for on frozen features ({step.kind})")
             return
@@ -92,13 +97,21 @@ class ProgressListener(Listener):
             label = f"{self._title}{self._step.name} {epoch}/{self._plan.epochs}"
             self._show(label, self._batches, total, facts)
 
-    def step_solved(self, record: dict[str, Any]) -> None:
+    def chosen(self, message: str) -> None:
+        """Say what the run has chosen."""
+        self._say(message)
+
+    def step_settled(self, record: dict[str, Any]) -> None:
         """Say what was chosen, and how good it is."""
-        solved = record["solved"]
-        name = "neighbours" if solved["method"] == "knn" else "strength"
+        if "solved" in record:
+            solved = record["solved"]
+            name = "neighbours" if solved["method"] == "knn" else "strength"
+            what = f"{name} {solved['chosen']:g}"
+        else:
+            what = "average"
         accuracy = record["validation"].get("accuracy")
         shown = "" if accuracy is None else f" · accuracy {accuracy:.1%}"
-        self._say(f"{name} {solved['chosen']:g}{shown}")
+        self._say(f"{what}{shown}")
         self._epoch_started = time.perf_counter()
 
     def epoch_finished(self, record: dict[str, Any]) -> None:

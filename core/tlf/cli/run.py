@@ -55,7 +55,7 @@ def show_result(finished: Run) -> None:
     report = finished.report
     rows = [
         [
-            step["name"],
+            f"{step['name']} (undone)" if step.get("selection", {}).get("undone") else step["name"],
             str(step["epochs"]),
             f"{step['trainable_parameters']:,}",
             f"{step['frozen_parameters']:,}",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tlf.engine.inference import Inference
     from tlf.engine.model import Model
     from tlf.engine.prepare import Job
-    from tlf.planning import RunPlan
+    from tlf.planning import PlannedStep, RunPlan
     from tlf.registry import Registry
 
 
@@ -93,6 +93,7 @@ class Boundary:
         cache: Where things are kept; None if nothing is.
         cuts: Of each step, how many stages lie before the boundary.
         images: Decoded images that are kept; None if none are.
+        costs: What things cost; None until they are measured.
     """
 
     job: Job
@@ -103,6 +104,7 @@ class Boundary:
     cache: Cache | None
     cuts: tuple[int, ...]
     images: StoredImages | None = None
+    costs: Costs | None = None
 
     def decide(self) -> RunPlan:
         """Return the plan with what each step keeps.
@@ -116,12 +118,38 @@ class Boundary:
                 StepCache("features", cut, why="everything is stored already") for cut in self.cuts
             ]
             return with_caches(self.job.plan, caches)
-        costs = measured_costs(self.job, self.features.inference)
+        costs = self._costs()
         if digests:
             for cut in range(1, max(self.cuts, default=0) + 1):
                 at_most = [min(cut, own) for own in self.cuts]
                 stored = {**self._stored_at(at_most, _sample(digests)), **stored}
         return decided_plan(self.job, self.cuts, costs, stored)
+
+    def _costs(self) -> Costs:
+        if self.costs is None:
+            self.costs = measured_costs(self.job, self.features.inference)
+        return self.costs
+
+    def resolve(self, index: int, step: PlannedStep, cut: int, plan: RunPlan) -> RunPlan:
+        """Return the plan with a step that has picked what it trains, and what it keeps then.
+
+        Args:
+            index: Of the step.
+            step: The step, resolved.
+            cut: How many stages lie before its boundary.
+            plan: The plan so far.
+        """
+        self.cuts = (*self.cuts[:index], cut, *self.cuts[index + 1 :])
+        spec = self.job.spec.cache
+        others = sum(one.cache.bytes for place, one in enumerate(plan.steps) if place != index)
+        budget = 0 if spec.mode == "off" else max(0, int(spec.max_gb * 1e9) - others)
+        before, after = plan.steps[:index], plan.steps[index + 1 :]
+        plan = replace(plan, steps=(*before, step, *after))
+        usage = usage_of(plan, step, cut)
+        (cache,) = decide_cache([usage], self._costs(), budget=budget, shared_views=False)
+        # Decoded images are kept, or not, from the start of the run on.
+        step = replace(step, cache=replace(cache, decoded=step.cache.decoded))
+        return replace(plan, steps=(*before, step, *after))
 
     def _finds_all(self, stored: Mapping[int, float]) -> bool:
         """Say whether every step finds its features stored."""

@@ -77,6 +77,15 @@ class FreezeContract:
         self._known = dict(before)
         return before
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Take note that tensors have been written to.
+
+        Args:
+            names: As in the network's `tensors()`.
+        """
+        for name in names:
+            self._known.pop(name, None)
+
     def check(self, before: Mapping[str, str], step: str) -> None:
         """Fail if a frozen tensor has changed, or any parameter is another object than it was.
 

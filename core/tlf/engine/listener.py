@@ -39,8 +39,11 @@ class Listener:
             loss: Mean loss of this batch.
         """
 
-    def step_solved(self, record: dict[str, Any]) -> None:
-        """A head is solved for.
+    def chosen(self, message: str) -> None:
+        """The run has chosen something: what a step trains, or which of its weights stay."""
+
+    def step_settled(self, record: dict[str, Any]) -> None:
+        """A step without epochs is over: a head is solved for, or weights are averaged.
 
         Args:
             record: What `metrics.jsonl` holds of it.

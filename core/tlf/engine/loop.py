@@ -60,7 +60,7 @@ class Trainer:
         optimizer: Over the groups that learn.
         step: The step.
         spec: Gives the training settings and the seed.
-        plan: Gives the length of the whole run.
+        plan: Gives the number of batches in an epoch.
         split: The training images.
         feed: Makes what goes into the part that learns.
         device: Where the network is.
@@ -140,9 +140,10 @@ class Trainer:
             )
         self.optimizer.backward(loss)
         self._arrival.look()
-        done = epoch * self.plan.batches_per_epoch + batch
+        first, epochs = self.step.schedule
+        done = (epoch - first) * self.plan.batches_per_epoch + batch
         # The middle of the batch: the first one is not lost to a rate of 0.
-        progress = (done + 0.5) / (self.plan.epochs * self.plan.batches_per_epoch)
+        progress = (done + 0.5) / (epochs * self.plan.batches_per_epoch)
         training = self.spec.training
         self.optimizer.step(rate_factor(training.schedule, training.warmup, progress))
         return value

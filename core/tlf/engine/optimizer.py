@@ -7,9 +7,12 @@ factor halved.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from tlf.plugin import HEAD
 
 if TYPE_CHECKING:
     from tlf.engine.model import Model
@@ -31,6 +34,7 @@ class StepOptimizer:
         precision: What forward and backward passes are computed in.
         previous: The optimizer of the step before. Parameters that go on learning keep its state, and
             the scaler goes on.
+        origin: What the parameters are drawn to that the step pulls, by name.
 
     Attributes:
         parameters: What learns, by name.
@@ -45,6 +49,7 @@ class StepOptimizer:
         training: TrainingSpec,
         precision: Precision,
         previous: StepOptimizer | None = None,
+        origin: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         device = model.device.type
         self.scaler: torch.amp.GradScaler = (
@@ -55,6 +60,7 @@ class StepOptimizer:
         # If the very first step is left out, torch's fused SGD keeps a momentum that nobody wrote, and
         # uses it in the next one. An optimizer that is not fused is not called at all then.
         self._fused = device in FUSED and not self.scaler.is_enabled()
+        self._model = model
         self.parameters = model.parameters_of(step.trainable)
         self.clip_norm = training.clip_norm
         self._peak_rates = [step.rates[group] for group in step.trainable]
@@ -62,15 +68,30 @@ class StepOptimizer:
             [
                 {
                     "params": list(model.parameters_of([group]).values()),
-                    "weight_decay": training.weight_decay if group.endswith(":weight") else 0.0,
+                    "weight_decay": training.weight_decay if _decays(group, step) else 0.0,
                 }
                 for group in step.trainable
             ],
             training,
             fused=self._fused,
         )
+        self._pull = step.pull
+        self._origin = self._beside(origin or {}) if step.pull else []
         if previous is not None:
             self._take_over(previous)
+
+    def _beside(self, origin: Mapping[str, torch.Tensor]) -> list[list[torch.Tensor | None]]:
+        """Return what each parameter is drawn to, group by group; None for nothing."""
+        names = {id(parameter): name for name, parameter in self.parameters.items()}
+        return [
+            [
+                state_beside(one, origin[names[id(one)]], fused=self._fused)
+                if names[id(one)] in origin
+                else None
+                for one in group["params"]
+            ]
+            for group in self.torch_optimizer.param_groups
+        ]
 
     def _take_over(self, previous: StepOptimizer) -> None:
         # Parameters are matched by identity: two tensors of equal values are two parameters.
@@ -106,9 +127,33 @@ class StepOptimizer:
         if self.clip_norm is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters.values(), self.clip_norm)
         self.scaler.step(self.torch_optimizer)
+        scale = self.scale if self._pull else None
         self.scaler.update()
+        # A smaller scale means that the step was left out.
+        if scale is not None and self.scale >= scale:
+            self._draw_back()
         # None and not zero: a zero gradient still moves a weight, by momentum and decay.
         self.torch_optimizer.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def _draw_back(self) -> None:
+        # Beside the gradient and not in it, like the decay: Adam would divide a penalty's gradient by
+        # the size of the loss's (Loshchilov and Hutter, 2017, https://arxiv.org/abs/1711.05101).
+        for group, origins in zip(self.torch_optimizer.param_groups, self._origin, strict=True):
+            share = min(1.0, group["lr"] * self._pull)
+            for parameter, origin in zip(group["params"], origins, strict=True):
+                if origin is not None:
+                    parameter.lerp_(origin, share)
+
+    def forget(self, groups: Iterable[str] | None = None) -> None:
+        """Drop what is known of parameters that are no longer where they were left.
+
+        Args:
+            groups: Their groups; None for all.
+        """
+        gone = self.parameters if groups is None else self._model.parameters_of(groups)
+        for parameter in gone.values():
+            self.torch_optimizer.state.pop(parameter, None)
 
     def state_by_name(self) -> dict[str, dict[str, Any]]:
         """Return the optimizer's state of each parameter, by the parameter's name."""
@@ -131,6 +176,12 @@ class StepOptimizer:
                     key: state_beside(parameter, value, fused=self._fused)
                     for key, value in values.items()
                 }
+
+
+def _decays(group: str, step: PlannedStep) -> bool:
+    """Say whether the parameters of a group decay toward 0."""
+    pulled = step.pull > 0 and not group.startswith(f"{HEAD}:")
+    return group.endswith(":weight") and not pulled
 
 
 def state_beside(parameter: torch.Tensor, value: Any, *, fused: bool) -> Any:  # noqa: ANN401

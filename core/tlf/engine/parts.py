@@ -21,6 +21,7 @@ from tlf.plugin import (
     Availability,
     Backbone,
     BackboneFamily,
+    Choice,
     Dataset,
     DataSource,
     Device,
@@ -332,8 +333,10 @@ def open_source(source: Made[DataSource[Any]]) -> Dataset:
     return dataset
 
 
-def steps_of(strategy: Made[Strategy[Any]], outline: Outline, budget: Budget) -> tuple[Step, ...]:
-    """Return the steps that a strategy proposes; the planner has yet to check them.
+def steps_of(
+    strategy: Made[Strategy[Any]], outline: Outline, budget: Budget
+) -> tuple[Step, ...] | Choice:
+    """Return the steps that a strategy proposes, which the planner has yet to check; or its choice.
 
     Args:
         strategy: The strategy.
@@ -352,6 +355,8 @@ def steps_of(strategy: Made[Strategy[Any]], outline: Outline, budget: Budget) ->
                 for one in (error, *error.others)
             ]
             raise SpecError(problems) from error
+    if isinstance(steps, Choice):
+        return steps
     strategy.require(_is_list(steps), f"`steps` returns {_kind(steps)}, not a list of steps")
     return tuple(steps)
 

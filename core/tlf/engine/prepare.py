@@ -14,6 +14,7 @@ import torch
 
 from tlf.data import batches_per_epoch
 from tlf.data.threads import core_count
+from tlf.engine.choosing import SELECTION, hold_out_selection
 from tlf.engine.model import LinearHead, outline_of
 from tlf.engine.network import chunk_size_of
 from tlf.engine.parts import (
@@ -24,15 +25,14 @@ from tlf.engine.parts import (
     make_device,
     make_family,
     make_source,
-    make_strategy,
     make_transform,
     models_of,
     open_source,
     outline_backbone,
     parts_of,
     pinned_device,
-    steps_of,
 )
+from tlf.engine.strategies import ChosenStrategy, choose_strategy
 from tlf.errors import Problem, SpecError, WeightsError, did_you_mean
 from tlf.planning import RunPlan, plan_steps
 from tlf.plugin import (
@@ -48,6 +48,8 @@ from tlf.plugin import (
 from tlf.spec.paths import resolve_path
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tlf.planning import PlannedStep
     from tlf.registry import Registry
     from tlf.spec.model import PartSpec, RunSpec
@@ -98,8 +100,6 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     family_name, _, model = spec.backbone.name.partition("/")
     family = make_family(registry, family_name, spec.backbone.options)
     _check_model(family, model, spec.backbone.name)
-    strategy = make_strategy(registry, spec.strategy)
-    weights = _resolve_weights(spec, folder, family, model, strategy.part)
     # By what the spec says and not by what a strategy makes of it: runs are compared on equal images.
     default_weights = spec.backbone.weights == "default"
     config = input_config_of(family, model, default_weights=default_weights)
@@ -107,8 +107,14 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     dataset = open_source(make_source(registry, spec.data, folder))
     device = make_device(registry, spec.device, lambda why: _unavailable(spec.device.name, why))
     outline = outline_network(family, model, transform, config, len(dataset.classes), spec)
-    steps = _plan_strategy(strategy, spec, outline)
-    plan = _resolve(spec, outline, steps, dataset, transform, device, str(weights))
+    budget = Budget(epochs=spec.training.epochs, images=len(dataset.splits["train"]))
+    chosen = choose_strategy(registry, spec.strategy, outline, budget)
+    planned = _plan_strategy(chosen, spec, outline, budget)
+    if any(step.chooses for step in planned) and "test" not in dataset.splits:
+        dataset = hold_out_selection(dataset, spec.evaluation.selection, spec.seed)
+    weights = _resolve_weights(spec, folder, family, model, chosen.made.part)
+    plan = _resolve(spec, outline, planned, dataset, transform, device, str(weights))
+    plan = replace(plan, strategy={**plan.strategy, **chosen.as_json()})
     plan = _with_source_of_weights(plan, family, model)
     return Job(
         spec=spec,
@@ -121,7 +127,7 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
         dataset=dataset,
         device=device,
         device_spec=pinned_device(registry, spec.device, device),
-        parts=parts_of(spec),
+        parts=tuple(dict.fromkeys((*parts_of(spec), ("strategy", chosen.name)))),
     )
 
 
@@ -224,14 +230,12 @@ def _unavailable(name: str, reason: str) -> SpecError:
 
 
 def _plan_strategy(
-    strategy: Made[Strategy[Any]], spec: RunSpec, outline: Outline
+    chosen: ChosenStrategy, spec: RunSpec, outline: Outline, budget: Budget
 ) -> tuple[PlannedStep, ...]:
-    budget = Budget(epochs=spec.training.epochs)
-    steps = steps_of(strategy, outline, budget)
     try:
-        return plan_steps(steps, outline, budget, spec.training.learning_rate)
+        return plan_steps(chosen.steps, outline, budget, spec.training.learning_rate)
     except ValueError as error:
-        raise strategy.entry.broken(f"its plan cannot be carried out: {error}") from error
+        raise chosen.made.entry.broken(f"its plan cannot be carried out: {error}") from error
 
 
 def _with_source_of_weights(
@@ -257,6 +261,7 @@ def _resolve(
     splits = {name: len(items) for name, items in dataset.splits.items()}
     workers = spec.training.workers
     workers = core_count() if workers is None else workers
+    held_out = SELECTION if SELECTION in splits else None
     return RunPlan(
         name=spec.name,
         strategy=spec.strategy.model_dump(mode="json"),
@@ -279,9 +284,20 @@ def _resolve(
         cache=spec.cache.model_dump(mode="json"),
         device=describe_device(spec.device.name, device, transform.part.size),
         metrics_on="test" if "test" in splits else "validation",
-        weights_from="last epoch",
+        selection_on="validation" if "test" in splits else held_out,
+        weights_from=_weights_from(steps),
         seed=spec.seed,
     )
+
+
+def _weights_from(steps: Sequence[PlannedStep]) -> str:
+    """Return which weights are reported, in words."""
+    last = steps[-1]
+    if last.kind == "combine":
+        return f"average of {' and '.join(last.snapshots)}"
+    if last.solves:
+        return "solved head"
+    return "best epoch of each step" if last.watched else "last epoch"
 
 
 def describe_device(name: str, device: Device, image_size: int) -> dict[str, Any]:

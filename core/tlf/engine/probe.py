@@ -50,7 +50,12 @@ def largest_step(plan: RunPlan, cuts: Sequence[int]) -> int:
         plan: The run's plan.
         cuts: Of each step, how many stages lie before the boundary of what is frozen.
     """
-    return min(range(len(plan.steps)), key=lambda i: (cuts[i], -plan.steps[i].trainable_parameters))
+
+    def size(index: int) -> tuple[bool, int, int]:
+        step = plan.steps[index]
+        return step.kind != "train", cuts[index], -step.trainable_parameters
+
+    return min(range(len(plan.steps)), key=size)
 
 
 def probe_steps(

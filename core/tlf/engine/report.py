@@ -26,6 +26,7 @@ class Progress:
     Attributes:
         images_decoded: How many times an image was decoded for this run.
         images_through_backbone: Forward passes of one image through the backbone.
+        epochs_done: Epochs that are trained and evaluated.
         steps: A record for each finished step.
         seconds: By kind of work: `prepare` (building the network), `probe`, `data` (reading,
             decoding, views), `prefix` (forward passes of what is frozen), `train`, `evaluate`,
@@ -34,6 +35,7 @@ class Progress:
 
     images_decoded: int = 0
     images_through_backbone: int = 0
+    epochs_done: int = 0
     steps: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS_OF_WORK, 0.0))
 
@@ -110,6 +112,7 @@ def build_report(
         "precision": plan.device["precision"],
         "threads": plan.device["threads"],
         "weights_from": plan.weights_from,
+        "selection_on": plan.selection_on,
         "metrics_on": plan.metrics_on,
         "images_measured": count,
         "metrics": metrics,

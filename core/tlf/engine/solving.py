@@ -55,9 +55,10 @@ class HeadSolver:
         fitted, held, on = everything, None, None
         grid: tuple[float, ...] = step.grid or (STRENGTHS if step.kind == "lbfgs" else KS)
         if len(set(grid)) > 1:
-            if self.plan.metrics_on != "validation":
-                # What is reported is of other images, so these may be chosen on.
-                on, split = "validation", self.loaded.splits["validation"]
+            # Held out for the whole plan; or, where what is reported is of other images, those.
+            on = self.plan.selection_on
+            if on is not None:
+                split = self.loaded.splits[on]
                 held = self._blocks(split, range(len(split)), evaluated=True)
             else:
                 rest, chosen_on = hold_out(train.labels, seed=self.plan.seed)

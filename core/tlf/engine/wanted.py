@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tlf.data import view_of_epoch
+from tlf.engine.choosing import SELECTION
 from tlf.engine.features import row_key
 from tlf.planning import AHEAD_VIEWS, StepCache, Usage
 
@@ -30,25 +31,44 @@ def usage_of(plan: RunPlan, step: PlannedStep, cut: int) -> Usage:
     views = min(count, len(seen))
     last = step == plan.steps[-1]
     once = images.get(plan.metrics_on, 0) if last and plan.metrics_on != "validation" else 0
+    # A solved head looks at every view, once to choose a setting and once with the one chosen.
+    epochs = 2 * views if step.solves else step.epochs
+    if step.kind == "combine":
+        # One evaluation at the end, and one of every average that is tried.
+        tried = {"uniform": 0, "greedy": 2 * len(step.snapshots) - 1}
+        epochs = 1 + (tried[step.weights] if isinstance(step.weights, str) else len(step.weights))
     return Usage(
         frozen=cut,
-        # A solved head looks at every view, once to choose a setting and once with the one chosen.
-        epochs=step.epochs if step.kind == "train" else 2 * views,
-        train=images["train"],
+        epochs=epochs,
+        train=images["train"] if seen else 0,
         views=views,
-        evaluated=images["validation"],
+        evaluated=images["validation"] + (images.get(SELECTION, 0) if looks(plan, step) else 0),
         once=once,
     )
 
 
-def epochs_of(plan: RunPlan, step: PlannedStep) -> range:
-    """Return the epochs whose views a step looks at: its own; for a solved head, the budget's first.
+def looks(plan: RunPlan, step: PlannedStep) -> bool:
+    """Say whether a step looks at the images that are held out of train to choose on.
 
     Args:
         plan: The run's plan.
         step: One of its steps.
     """
-    if step.kind != "train":
+    return plan.selection_on == SELECTION and (step.chooses or step.solves)
+
+
+def epochs_of(plan: RunPlan, step: PlannedStep) -> range:
+    """Return the epochs whose views a step looks at: its own; for a solved head, the budget's first.
+
+    An average of weights looks at none.
+
+    Args:
+        plan: The run's plan.
+        step: One of its steps.
+    """
+    if step.kind == "combine":
+        return range(0)
+    if step.solves:
         return range(min(plan.training["epochs"], AHEAD_VIEWS))
     return range(step.first_epoch, step.first_epoch + step.epochs)
 
@@ -96,7 +116,7 @@ class Wanted:
 
     def _views(self, step: PlannedStep, split: str, digest: str) -> set[int | None]:
         plan = self._plan
-        if split == "validation":
+        if split == "validation" or (split == SELECTION and looks(plan, step)):
             return {None}
         if split != "train":
             return {None} if step == plan.steps[-1] and split == plan.metrics_on else set()

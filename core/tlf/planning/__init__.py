@@ -1,7 +1,8 @@
 """From a valid spec to a resolved plan. Pure: no torch, no files, no clock."""
 
 from tlf.planning.caching import AHEAD_VIEWS, Costs, StepCache, Usage, decide_cache
-from tlf.planning.planner import PlannedStep, RunPlan, check_steps, plan_steps
+from tlf.planning.planner import PlannedStep, RunPlan, plan_steps, with_trainable
+from tlf.planning.rules import check_steps
 from tlf.planning.schedule import rate_factor
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "decide_cache",
     "plan_steps",
     "rate_factor",
+    "with_trainable",
 ]

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from tlf.planning.caching import StepCache
-from tlf.plugin import Budget, Outline, Solve, Step, Train
+from tlf.planning.rules import check_steps
+from tlf.plugin import Budget, Combine, Outline, Solve, Step, TopStages, Train
+
+
+@dataclass(frozen=True)
+class Selector:
+    """What the run picks when a step begins.
+
+    Attributes:
+        by: What it goes by.
+        count: How many stages it picks.
+        among: Groups of the stages to pick from.
+    """
+
+    by: str
+    count: int
+    among: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class PlannedStep:
-    """One step with everything resolved.
+    """One step with everything resolved, but for what the run picks when the step begins.
 
     Attributes:
         name: What the strategy calls it.
-        kind: `train`, by gradient descent, or how the head is solved for: `lbfgs` or `knn`.
+        kind: `train`, by gradient descent; how the head is solved for, `lbfgs` or `knn`; or `combine`,
+            averages of weights.
         first_epoch: Number of epochs that lie before it.
         epochs: Number of epochs that it takes.
         trainable: Groups that learn, in the order of the network.
@@ -28,11 +44,19 @@ class PlannedStep:
         frozen_stages: Length of the frozen prefix: how many stages from the first on hold no group
             that learns.
         grid: Settings that a solved head is chosen from; none for the engine's own.
+        schedule: First epoch and number of epochs that the learning rate's schedule spans.
+        patience: After how many epochs without a gain it ends; None for all of its epochs.
+        undo: Whether what was before the step is put back if no epoch of it is better.
+        pull: How strongly the backbone's parameters are drawn to where they began.
+        begin: The step whose end it begins from; None for the one before it.
+        selector: What the run picks; until then, all that it picks from counts as learning.
+        snapshots: Steps whose weights are averaged.
+        weights: How they are: see `tlf.plugin.Combine`.
         cache: What is kept of the frozen part, and where.
     """
 
     name: str
-    kind: Literal["train", "lbfgs", "knn"]
+    kind: Literal["train", "lbfgs", "knn", "combine"]
     first_epoch: int
     epochs: int
     trainable: tuple[str, ...]
@@ -42,7 +66,32 @@ class PlannedStep:
     frozen_parameters: int
     frozen_stages: int
     grid: tuple[float, ...] = ()
+    schedule: tuple[int, int] = (0, 0)
+    patience: int | None = None
+    undo: bool = False
+    pull: float = 0.0
+    begin: str | None = None
+    selector: Selector | None = None
+    snapshots: tuple[str, ...] = ()
+    weights: str | tuple[float, ...] = ()
     cache: StepCache = field(default_factory=StepCache)
+
+    @property
+    def solves(self) -> bool:
+        """Whether it solves for the head."""
+        return self.kind in ("lbfgs", "knn")
+
+    @property
+    def watched(self) -> bool:
+        """Whether its epochs are compared, on the images to choose on."""
+        return self.patience is not None or self.undo
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it chooses among weights, which must not have been trained on what it looks at."""
+        shares = isinstance(self.weights, tuple) and len(set(self.weights)) > 1
+        mixed = shares or self.weights == "greedy"
+        return self.watched or mixed
 
 
 @dataclass(frozen=True)
@@ -65,7 +114,9 @@ class RunPlan:
         cache: The spec's cache section.
         device: Name, precision, memory format, chunk size and threads, with the reason.
         metrics_on: The split whose metrics are reported.
-        weights_from: Which weights are reported: the last epoch's.
+        selection_on: The images to choose on: `validation` if a test split is reported; else
+            `selection`, held out of train, if a step chooses among trained weights.
+        weights_from: Which weights are reported.
         seed: The run's seed.
     """
 
@@ -84,6 +135,7 @@ class RunPlan:
     cache: Mapping[str, Any]
     device: Mapping[str, Any]
     metrics_on: str
+    selection_on: str | None
     weights_from: str
     seed: int
 
@@ -124,145 +176,106 @@ def plan_steps(
     problems = list(check_steps(steps, outline, budget))
     if problems:
         raise ValueError("; ".join(problems))
-    planned = []
+    planned: list[PlannedStep] = []
     first_epoch = 0
     for step in steps:
         if isinstance(step, Solve):
             planned.append(_plan_solve(step, outline, first_epoch))
-            continue
-        planned.append(_plan_train(step, outline, first_epoch, learning_rate))
-        first_epoch += step.epochs
-    return tuple(planned)
+        elif isinstance(step, Combine):
+            planned.append(_plan_combine(step, outline, planned))
+        else:
+            planned.append(_plan_train(step, outline, first_epoch, learning_rate))
+            first_epoch += step.epochs
+    return _with_schedules(planned)
 
 
-def check_steps(steps: Sequence[Step], outline: Outline, budget: Budget) -> Iterator[str]:
-    """Yield a sentence for each rule that the steps break.
+def with_trainable(step: PlannedStep, outline: Outline, trainable: Iterable[str]) -> PlannedStep:
+    """Return a step that has picked which of its groups learn.
 
     Args:
-        steps: What a strategy returned.
+        step: A step that trains.
         outline: The network.
-        budget: What the strategy was given.
+        trainable: Names of groups that the step has rates for.
     """
-    if not steps:
-        yield "the plan has no steps"
-    spent, names, trains = 0, set(), False
-    for number, step in enumerate(steps, start=1):
-        where = f"step {number}"
-        problems = list(_check_form(step, where))
-        yield from problems
-        trains = trains or isinstance(step, Train)
-        if problems:
-            continue
-        if step.name in names:
-            yield f"{where} is called `{step.name}`, as one before it is"
-        names.add(step.name)
-        if isinstance(step, Train):
-            yield from _check_train(step, outline, where)
-            spent += step.epochs
-        else:
-            yield from _check_solve(step, where, last=number == len(steps))
-    if trains and spent != budget.epochs:
-        yield f"the steps take {spent} epochs, the budget is {budget.epochs}"
+    chosen = set(trainable)
+    rates = {group: rate for group, rate in step.rates.items() if group in chosen}
+    return replace(step, selector=None, rates=rates, **_learning(outline, rates))
 
 
-def _check_form(step: object, where: str) -> Iterator[str]:
-    """Yield a sentence for each value of a step that is of a wrong type."""
-    if not isinstance(step, Train | Solve):
-        yield f"{where} is a {type(step).__name__}, neither a Train nor a Solve"
-        return
-    if not isinstance(step.name, str) or not step.name:
-        yield f"{where} is called `{step.name!r}`, which is no text"
-    if isinstance(step, Solve):
-        if step.method not in ("lbfgs", "knn"):
-            yield f"{where} solves by `{step.method!r}`; there are `lbfgs` and `knn`"
-        if not isinstance(step.grid, Sequence) or isinstance(step.grid, str | bytes):
-            yield f"{where} has the grid `{step.grid!r}`, which is no tuple of numbers"
-        return
-    if not _are_texts(step.trainable):
-        yield f"{where} trains `{step.trainable!r}`, which is no tuple of names"
-    if type(step.epochs) is not int:
-        yield f"{where} takes `{step.epochs!r}` epochs, which is no whole number"
-    if not isinstance(step.rates, Mapping) or not _are_texts(list(step.rates)):
-        yield f"{where} has the rates `{step.rates!r}`, which are no numbers by name"
-
-
-def _are_texts(values: object) -> bool:
-    return (
-        isinstance(values, Sequence)
-        and not isinstance(values, str | bytes)
-        and all(isinstance(value, str) for value in values)
-    )
-
-
-def _check_train(step: Train, outline: Outline, where: str) -> Iterator[str]:
-    known = {stage.name for stage in outline.stages} | set(outline.groups)
-    if step.epochs < 1:
-        yield f"{where} takes `{step.epochs}` epochs; at least 1 is needed"
-    for name in [*step.trainable, *step.rates]:
-        if name not in known:
-            yield f"{where} names `{name}`, which is no stage or group of this network"
-    learning = set(outline.expand(name for name in step.trainable if name in known))
-    if not learning:
-        yield f"{where} trains nothing"
-    for name, rate in step.rates.items():
-        if not _is_rate(rate):
-            yield f"{where} gives `{name}` the rate `{rate}`; it must be finite and above 0"
-        # A stage without parameters has no groups, and may have a rate like all others.
-        groups = outline.expand([name]) if name in known else ()
-        if groups and not learning.intersection(groups):
-            yield f"{where} gives a rate to `{name}`, which does not train in it"
-
-
-def _check_solve(step: Solve, where: str, *, last: bool) -> Iterator[str]:
-    for value in step.grid:
-        if step.method == "lbfgs" and not _is_rate(value):
-            yield f"{where} has the strength `{value}`; it must be finite and above 0"
-        if step.method == "knn" and (type(value) is not int or value < 1):
-            yield f"{where} has `{value}` neighbours; there must be a whole number, at least 1"
-    if step.method == "knn" and not last:
-        yield f"{where} solves by `knn`, after which nothing can be trained, and is not the last"
-
-
-def _is_rate(rate: object) -> bool:
-    is_number = isinstance(rate, int | float) and not isinstance(rate, bool)
-    return is_number and math.isfinite(rate) and rate > 0  # type: ignore[arg-type,operator]
+def _with_schedules(steps: Sequence[PlannedStep]) -> tuple[PlannedStep, ...]:
+    """Return the steps with the epochs that their schedules span: to where one begins elsewhere."""
+    starts = [step.first_epoch for step in steps if step.begin is not None]
+    ends = [*starts, sum(step.epochs for step in steps)]
+    spanned = []
+    for step in steps:
+        start = max((s for s in starts if s <= step.first_epoch), default=0)
+        end = min((e for e in ends if e > step.first_epoch), default=ends[-1])
+        spanned.append(replace(step, schedule=(start, end - start)))
+    return tuple(spanned)
 
 
 def _plan_train(
     step: Train, outline: Outline, first_epoch: int, learning_rate: float
 ) -> PlannedStep:
-    trainable = outline.expand(step.trainable)
-    frozen = tuple(group for group in outline.groups if group not in set(trainable))
+    selectors = [one for one in step.trainable if isinstance(one, TopStages)]
+    names = [one for one in step.trainable if isinstance(one, str)]
+    trainable = outline.expand([*names, *(name for one in selectors for name in one.among)])
+    selector = None
+    if selectors:
+        (one,) = selectors
+        selector = Selector(one.by, one.count, outline.expand(one.among))
     return PlannedStep(
         name=step.name,
         kind="train",
         first_epoch=first_epoch,
         epochs=step.epochs,
-        trainable=trainable,
-        frozen=frozen,
         rates={group: learning_rate * _factor(step.rates, group) for group in trainable},
-        trainable_parameters=outline.count(trainable),
-        frozen_parameters=outline.count(frozen),
-        frozen_stages=_frozen_stages(outline, set(trainable)),
+        patience=None if step.until is None else step.until.patience,
+        undo=step.on_no_gain == "undo",
+        pull=step.pull,
+        begin=step.begin,
+        selector=selector,
+        **_learning(outline, trainable),
     )
 
 
 def _plan_solve(step: Solve, outline: Outline, first_epoch: int) -> PlannedStep:
-    head = outline.expand([outline.head])
-    frozen = tuple(group for group in outline.groups if group not in head)
     return PlannedStep(
         name=step.name,
         kind=step.method,
         first_epoch=first_epoch,
         epochs=0,
-        trainable=head,
-        frozen=frozen,
         rates={},
-        trainable_parameters=outline.count(head),
-        frozen_parameters=outline.count(frozen),
-        frozen_stages=len(outline.stages) - 1,
         grid=tuple(step.grid),
+        **_learning(outline, outline.expand([outline.head])),
     )
+
+
+def _plan_combine(step: Combine, outline: Outline, before: Sequence[PlannedStep]) -> PlannedStep:
+    changed = outline.expand({group for one in before for group in one.trainable})
+    return PlannedStep(
+        name=step.name,
+        kind="combine",
+        first_epoch=sum(one.epochs for one in before),
+        epochs=0,
+        rates={},
+        snapshots=tuple(step.snapshots),
+        weights=step.weights if isinstance(step.weights, str) else tuple(step.weights),
+        **_learning(outline, changed),
+    )
+
+
+def _learning(outline: Outline, trainable: Iterable[str]) -> dict[str, Any]:
+    """Return the fields of a step that say what learns and what is frozen."""
+    learning = outline.expand(trainable)
+    frozen = tuple(group for group in outline.groups if group not in set(learning))
+    return {
+        "trainable": learning,
+        "frozen": frozen,
+        "trainable_parameters": outline.count(learning),
+        "frozen_parameters": outline.count(frozen),
+        "frozen_stages": _frozen_stages(outline, set(learning)),
+    }
 
 
 def _factor(rates: Mapping[str, float], group: str) -> float:

@@ -27,7 +27,7 @@ from tlf.plugin.interfaces import (
     WeightsInfo,
 )
 from tlf.plugin.outline import HEAD, GroupKind, Outline, PlanError, StageOutline
-from tlf.plugin.steps import Budget, Solve, Step, Train
+from tlf.plugin.steps import Budget, Choice, Combine, Plateau, Solve, Step, TopStages, Train
 
 if TYPE_CHECKING:
     from tlf.plugin.images import to_rgb
@@ -41,6 +41,8 @@ __all__ = [
     "BackboneFamily",
     "BackboneFamilyDeclaration",
     "Budget",
+    "Choice",
+    "Combine",
     "DataSource",
     "DataSourceDeclaration",
     "Dataset",
@@ -53,11 +55,13 @@ __all__ = [
     "Options",
     "Outline",
     "PlanError",
+    "Plateau",
     "Precision",
     "Solve",
     "StageOutline",
     "Step",
     "Strategy",
+    "TopStages",
     "Train",
     "Transform",
     "WeightsInfo",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tlf.plugin.outline import Outline
     from tlf.plugin.stages import Backbone
-    from tlf.plugin.steps import Budget, Step
+    from tlf.plugin.steps import Budget, Choice, Step
 
 
 class Options(BaseModel):
@@ -208,8 +208,8 @@ class Strategy(abc.ABC, Generic[OptionsT]):
         self.options = options
 
     @abc.abstractmethod
-    def steps(self, outline: Outline, budget: Budget) -> Sequence[Step]:
-        """Return the plan. The same arguments must give the same plan.
+    def steps(self, outline: Outline, budget: Budget) -> Sequence[Step] | Choice:
+        """Return the plan, or another strategy that is to make it. Equal arguments give equal plans.
 
         Args:
             outline: Stages and groups of the network, the head last.

@@ -143,6 +143,14 @@ class EvaluationSpec(BaseModel):
         min_length=1,
         description="`top-5-accuracy` is left out where there are five classes or fewer.",
     )
+    selection: float = Field(
+        default=0.2,
+        gt=0.0,
+        lt=1.0,
+        description="Share of each class of the training images that is held out to choose on, where "
+        "the strategy chooses among trained weights and there is no test split. Where there is one, "
+        "the validation images are chosen on.",
+    )
 
 
 class CacheSpec(BaseModel):

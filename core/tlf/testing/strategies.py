@@ -6,14 +6,27 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tlf.planning import check_steps
-from tlf.plugin import HEAD, Budget, Outline, Solve, StageOutline, Strategy, Train
-from tlf.testing.promises import are_numbers, create, is_list, must_work, require
+from tlf.plugin import (
+    HEAD,
+    Budget,
+    Choice,
+    Combine,
+    Outline,
+    Solve,
+    StageOutline,
+    Strategy,
+    TopStages,
+    Train,
+)
+from tlf.registry import load_registry
+from tlf.testing.promises import ContractError, are_numbers, create, is_list, must_work, require
 
 if TYPE_CHECKING:
     from tlf.plugin import Step
     from tlf.registry import Entry
 
-_BUDGETS = (1, 2, 7, 100)
+#: Few epochs and images, and many.
+_BUDGETS = (Budget(1, 2), Budget(2, 20), Budget(7, 400), Budget(100, 50_000))
 _STAGES = (1, 2, 5, 60)
 
 
@@ -37,28 +50,63 @@ def toy_outline(stages: int) -> Outline:
     return Outline((*body, head), image_size=32)
 
 
-def _plan(strategy: Strategy[Any], outline: Outline, epochs: int) -> tuple[Step, ...]:
-    """Return a strategy's plan, whose values are of the right types."""
-    with must_work(f"`steps` for {len(outline.body)} stages and {epochs} epochs"):
-        steps = strategy.steps(outline, Budget(epochs=epochs))
+def _answer(strategy: Strategy[Any], outline: Outline, budget: Budget) -> tuple[Step, ...] | Choice:
+    """Return what a strategy answers, whose values are of the right types."""
+    epochs = f"{budget.epochs} epoch{'' if budget.epochs == 1 else 's'}"
+    with must_work(f"`steps` for {len(outline.body)} stages and {epochs}"):
+        steps = strategy.steps(outline, budget)
+    if isinstance(steps, Choice):
+        _check_choice(steps)
+        return steps
     require(is_list(steps), f"`steps` must return a list of steps, not {steps!r}")
     for number, step in enumerate(steps, start=1):
         require(
-            isinstance(step, Train | Solve),
-            f"step {number} must be a `Train` or a `Solve`, not {step!r}",
+            isinstance(step, Train | Solve | Combine),
+            f"step {number} must be a `Train`, a `Solve` or a `Combine`, not {step!r}",
         )
         _check_form(step, f"of step {number}")
     return tuple(steps)
 
 
+def _plan(strategy: Strategy[Any], outline: Outline, budget: Budget) -> tuple[Step, ...]:
+    """Return the plan that a strategy makes, or that the one makes which it picks."""
+    answer = _answer(strategy, outline, budget)
+    if not isinstance(answer, Choice):
+        return answer
+    picked = load_registry().find("strategy", answer.strategy)
+    if picked is None:
+        raise ContractError(f"it picks `{answer.strategy}`, which no installed plugin provides")
+    with must_work(f"the options with which it picks `{answer.strategy}`"):
+        picked.options(dict(answer.options))
+    steps = _answer(create(picked, answer.options), outline, budget)
+    if isinstance(steps, Choice):
+        raise ContractError(f"it picks `{answer.strategy}`, which picks in its turn")
+    return steps
+
+
+def _check_choice(choice: Choice) -> None:
+    require(
+        isinstance(choice.strategy, str) and choice.strategy,
+        f"a `Choice` must name a strategy, not {choice.strategy!r}",
+    )
+    require(
+        isinstance(choice.options, Mapping),
+        f"the options of a `Choice` must be a mapping, not {choice.options!r}",
+    )
+    require(
+        isinstance(choice.why, str) and choice.why.strip(),
+        f"a `Choice` must say why it picks `{choice.strategy}`",
+    )
+
+
 def _check_form(step: Step, where: str) -> None:
     require(isinstance(step.name, str) and step.name, f"`name` {where} must be a text")
-    if isinstance(step, Solve):
+    if not isinstance(step, Train):
         # Its other values are looked at with the rules for plans.
         return
     names, rates = step.trainable, step.rates
     require(
-        is_list(names) and all(isinstance(name, str) for name in names),
+        is_list(names) and all(isinstance(name, str | TopStages) for name in names),
         f"`trainable` {where} must be a tuple of names, not {names!r}",
     )
     require(
@@ -77,7 +125,7 @@ def check_plan_is_deterministic(entry: Entry, example: Mapping[str, Any]) -> Non
     plans = []
     for _ in range(3):
         strategy = create(entry, example)
-        plans += [_plan(strategy, outline, 7) for _ in range(2)]
+        plans += [_answer(strategy, outline, Budget(7, 400)) for _ in range(2)]
     require(
         all(plan == plans[0] for plan in plans),
         "`steps` returned different plans for the same outline and budget: it must be pure",
@@ -89,13 +137,14 @@ def check_plan_can_be_carried_out(entry: Entry, example: Mapping[str, Any]) -> N
     """On any network and budget the plan spends the budget, on groups that exist, at sane rates."""
     strategy = create(entry, example)
     for stages in _STAGES:
-        for epochs in _BUDGETS:
+        for budget in _BUDGETS:
             outline = toy_outline(stages)
-            steps = _plan(strategy, outline, epochs)
-            problems = list(check_steps(steps, outline, Budget(epochs=epochs)))
+            steps = _plan(strategy, outline, budget)
+            problems = list(check_steps(steps, outline, budget))
             require(
                 not problems,
-                f"for {stages} stages and a budget of {epochs} epochs: {'; '.join(problems)}",
+                f"for {stages} stages and a budget of {budget.epochs} epochs: "
+                f"{'; '.join(problems)}",
             )
 
 
@@ -103,16 +152,17 @@ def check_head_learns(entry: Entry, example: Mapping[str, Any]) -> None:
     """The head is new, so some step must train it, however small the budget."""
     strategy = create(entry, example)
     for stages in _STAGES:
-        for epochs in _BUDGETS:
+        for budget in _BUDGETS:
             outline = toy_outline(stages)
-            steps = _plan(strategy, outline, epochs)
-            named = {name for step in steps if isinstance(step, Train) for name in step.trainable}
+            steps = _plan(strategy, outline, budget)
+            trains = [step for step in steps if isinstance(step, Train)]
+            named = {n for step in trains for n in step.trainable if isinstance(n, str)}
             head = outline.stages[-1]
             require(
                 any(isinstance(step, Solve) for step in steps)
                 or head.name in named
                 or set(head.groups) <= named,
-                f"for {stages} stages and a budget of {epochs} epochs no step trains the head, "
+                f"for {stages} stages and a budget of {budget.epochs} epochs no step trains the head, "
                 "which starts from random weights",
             )
 

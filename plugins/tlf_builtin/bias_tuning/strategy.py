@@ -14,6 +14,14 @@ from tlf_builtin.body import RateOptions
 class BiasTuningOptions(RateOptions):
     """Options of `bias-tuning`."""
 
+    # As of `norm-tuning`. Ben Zaken et al. take rates that are far above those of full fine-tuning too.
+    body_rate: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="The biases' learning rate as a fraction of `training.learning_rate`.",
+    )
+
     norms: Literal["frozen", "learn"] = Field(
         default="frozen",
         description="Whether the normalisations learn too. Their shifts are biases, and in most "
@@ -41,4 +49,4 @@ class BiasTuning(Strategy[BiasTuningOptions]):
                 option="norms",
                 hint="set it to `learn`, or take `norm-tuning`, or another backbone",
             )
-        return (self.options.train("biases", outline, body, budget),)
+        return (self.options.train("biases", outline, body, budget.epochs),)

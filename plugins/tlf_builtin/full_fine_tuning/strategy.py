@@ -23,4 +23,4 @@ class FullFineTuning(Strategy[FullFineTuningOptions]):
     def steps(self, outline: Outline, budget: Budget) -> Sequence[Step]:
         """Return the one step."""
         body = [self.options.learning(stage) for stage in outline.stages[:-1]]
-        return (self.options.train("all", outline, body, budget),)
+        return (self.options.train("all", outline, body, budget.epochs),)

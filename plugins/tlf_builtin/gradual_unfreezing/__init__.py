@@ -19,6 +19,7 @@ def tlf_strategies() -> list[Declaration]:
                 {"thaws": 1, "depth": 2},
                 {"body_rate": 0.5, "rate_decay": 1.0, "norms": "learn"},
                 {"layer_decay": 0.9, "head_multiplier": 0.5},
+                {"advance": "on-plateau", "patience": 2},
             ),
         )
     ]

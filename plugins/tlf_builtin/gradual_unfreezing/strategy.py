@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
+from typing import Literal
 
 from pydantic import Field
 
-from tlf.plugin import Budget, Outline, Step, Strategy, Train
-from tlf_builtin.body import NormsOptions, RateOptions
+from tlf.plugin import Budget, Outline, Plateau, Step, Strategy, Train
+from tlf_builtin.body import NormsOptions, RateOptions, shares_of
 
 
 class GradualUnfreezingOptions(RateOptions, NormsOptions):
@@ -26,6 +27,15 @@ class GradualUnfreezingOptions(RateOptions, NormsOptions):
         ge=1,
         description="How many of the backbone's stages thaw in the end, counted from the top; null "
         "for all.",
+    )
+    advance: Literal["even", "on-plateau"] = Field(
+        default="even",
+        description="`even`: the steps share the epochs about equally. `on-plateau`: a step ends once "
+        "selection data have got no better for `patience` epochs, and leaves the rest of its share to "
+        "the next; one that did not pay is undone.",
+    )
+    patience: int = Field(
+        default=1, ge=1, le=1000, description="Of `on-plateau`, in epochs without a gain."
     )
     body_rate: float = Field(
         default=0.03,
@@ -56,15 +66,18 @@ class GradualUnfreezing(Strategy[GradualUnfreezingOptions]):
         learning = list(accumulate(parts, initial=(outline.head,)))
         rates = self._rates(outline, parts)
         names = ["head", *(f"thaw-{number}" for number in range(1, len(parts) + 1))]
+        waits = self.options.advance == "on-plateau"
         return [
             Train(
                 name=name,
                 trainable=groups,
                 epochs=epochs,
                 rates={group: rate for group, rate in rates.items() if group in groups},
+                until=Plateau(patience=self.options.patience) if waits else None,
+                on_no_gain="undo" if waits else "keep",
             )
             for name, groups, epochs in zip(
-                names, learning, _shares(budget.epochs, len(names)), strict=True
+                names, learning, shares_of(budget.epochs, len(names)), strict=True
             )
         ]
 
@@ -82,15 +95,9 @@ class GradualUnfreezing(Strategy[GradualUnfreezingOptions]):
         """Return the groups that each thaw adds, the top of the network first."""
         stages = [self.options.learning(stage) for stage in reversed(outline.stages[:-1])]
         groups = [stage for stage in stages if stage][: self.options.depth]
-        sizes = _shares(len(groups), min(self.options.thaws, most, len(groups)))
+        sizes = shares_of(len(groups), min(self.options.thaws, most, len(groups)))
         ends = list(accumulate(sizes, initial=0))
         return [
             tuple(group for stage in groups[start:end] for group in stage)
             for start, end in pairwise(ends)
         ]
-
-
-def _shares(total: int, count: int) -> list[int]:
-    """Return `count` whole numbers with a sum of `total`, as equal as can be, the larger ones last."""
-    share, rest = divmod(total, max(1, count))
-    return [share + (index >= count - rest) for index in range(count)]

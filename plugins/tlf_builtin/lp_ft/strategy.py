@@ -43,5 +43,5 @@ class LpFt(Strategy[LpFtOptions]):
         body = [self.options.learning(stage) for stage in outline.stages[:-1]]
         return (
             Solve(name="probe", method="lbfgs", grid=self.options.strengths),
-            self.options.train("all", outline, body, budget),
+            self.options.train("all", outline, body, budget.epochs),
         )

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pydantic import Field
+
 from tlf.plugin import Budget, Outline, PlanError, Step, Strategy
 from tlf_builtin.body import RateOptions
 
 
 class NormTuningOptions(RateOptions):
     """Options of `norm-tuning`."""
+
+    # Few parameters have to do what all would: on held-out images the highest rate was the best.
+    body_rate: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="The normalisations' learning rate as a fraction of `training.learning_rate`.",
+    )
 
 
 class NormTuning(Strategy[NormTuningOptions]):
@@ -30,4 +40,4 @@ class NormTuning(Strategy[NormTuningOptions]):
                 "this network has no normalisations",
                 hint="take `bias-tuning`, or another backbone",
             )
-        return (self.options.train("norms", outline, body, budget),)
+        return (self.options.train("norms", outline, body, budget.epochs),)

@@ -37,3 +37,22 @@ def test_what_each_step_keeps_is_said_with_its_reason(tlf, spec_file):
     _, off, _ = tlf("plan", spec_file, *settings, "--set", "cache.mode=off")
     assert off.count("nothing: ") == 4
     assert "`cache.mode` is `off`" in " ".join(off.split())
+
+
+def test_what_the_run_picks_and_averages_and_what_it_may_undo_is_said(tlf, spec_file):
+    _, out, _ = tlf("plan", spec_file, "--set", "strategy=surgical")
+    words = " ".join(out.split())
+    assert "? learns if the run picks it" in words
+    assert "Step chosen picks 3 stages, by relative-gradient-norm." in words
+    assert "at most" in words
+    _, out, _ = tlf("plan", spec_file, "--set", "strategy=robust")
+    words = " ".join(out.split())
+    assert "Step mix averages probe, all: the second's share is one of 0, 0.2, 0.4" in words
+    assert "what is chosen is chosen on selection" in words
+    assert "selection images" in words
+    options = '{"name": "gradual-unfreezing", "options": {"advance": "on-plateau"}}'
+    _, out, _ = tlf("plan", spec_file, "--set", f"strategy={options}")
+    words = " ".join(out.split())
+    assert "Step head ends after 1 epoch without a gain, and is undone if there was none." in words
+    assert "best epoch of each step" in words
+    assert max(map(len, out.splitlines())) <= 80

@@ -126,9 +126,20 @@ def test_a_head_that_is_solved_for_is_said_with_what_was_chosen(method, chosen, 
     listener.planned(PLAN)
     listener.step_started(SimpleNamespace(name="head", kind=method, epochs=0))
     solved = {"method": method, "chosen": chosen}
-    listener.step_solved({"solved": solved, "validation": {"loss": 0.25, "accuracy": 0.9}})
+    listener.step_settled({"solved": solved, "validation": {"loss": 0.25, "accuracy": 0.9}})
     listener.close()
     assert stream.getvalue().splitlines()[-2:] == [
         f"step head: the head is solved for on frozen features ({method})",
         f"{words} · accuracy 90.0%",
+    ]
+
+
+def test_an_average_and_what_the_run_chooses_are_said():
+    stream = io.StringIO()
+    listener = ProgressListener(Console(file=stream, width=80, highlight=False), kept=[])
+    listener.chosen("step mix: 0.5 probe, 0.5 all")
+    listener.step_settled({"combined": {}, "validation": {"loss": 0.25, "accuracy": 0.9}})
+    assert stream.getvalue().splitlines() == [
+        "step mix: 0.5 probe, 0.5 all",
+        "average · accuracy 90.0%",
     ]

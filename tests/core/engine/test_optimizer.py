@@ -213,3 +213,123 @@ def test_a_fused_optimizer_counts_its_steps_where_the_parameter_is(fused):
     assert state_beside(parameter, torch.zeros(2, 3), fused=fused).device.type == "meta"
     count = state_beside(parameter, torch.tensor(4.0), fused=fused)
     assert count.device.type == ("meta" if fused else "cpu")
+
+
+def everything(model):
+    return tuple(stage.name for stage in model.outline.stages)
+
+
+def origin_of(model):
+    return {
+        name: tensor.detach().clone()
+        for name, tensor in model.tensors().items()
+        if not name.startswith("head.")
+    }
+
+
+def give_random_gradients(*models, seed):
+    for model in models:
+        generator = torch.Generator().manual_seed(seed)
+        for tensor in model.tensors().values():
+            if isinstance(tensor, torch.nn.Parameter):
+                drawn = torch.randn(tensor.shape, generator=generator)
+                # In the parameter's memory format, as a backward pass leaves it.
+                tensor.grad = torch.empty_like(tensor, requires_grad=False).copy_(drawn)
+
+
+def test_a_pull_moves_the_backbone_by_its_rate_toward_the_origin_and_only_the_head_decays(model):
+    """Against torch's AdamW without a pull, moved back by hand after each batch."""
+    other, origin = copy.deepcopy(model), origin_of(model)
+    step = planned(model, everything(model), pull=7.0, rates={"conv1.0": 0.1})
+    training = TrainingSpec(weight_decay=0.3, clip_norm=None)
+    optimizer = StepOptimizer(model, step, training, "float32", origin=origin)
+    rates = {
+        name: step.rates[group]
+        for group, tensors in other.groups().items()
+        for name in tensors.parameters
+    }
+    spec = training.optimizer
+    reference = torch.optim.AdamW(
+        [
+            {
+                "params": [other.tensors()[name]],
+                "lr": 0.5 * rate,
+                "weight_decay": 0.3 if name == "head.linear.weight" else 0.0,
+            }
+            for name, rate in rates.items()
+        ],
+        betas=(spec.beta1, spec.beta2),
+    )
+    for batch in range(3):
+        give_random_gradients(model, other, seed=batch)
+        optimizer.step(0.5)
+        reference.step()
+        with torch.no_grad():
+            for name, start in origin.items():
+                if name in rates:
+                    parameter, share = other.tensors()[name], 0.5 * rates[name] * 7.0
+                    parameter.copy_(parameter + share * (start - parameter))
+    for name, tensor in other.tensors().items():
+        torch.testing.assert_close(model.tensors()[name], tensor, rtol=1e-5, atol=1e-7)
+    assert not any(model.tensors()[name].equal(origin[name]) for name in rates if name in origin)
+
+
+def test_a_pull_however_strong_ends_at_the_origin_and_leaves_the_head_alone(model):
+    origin = origin_of(model)
+    step = planned(model, everything(model), pull=1e9)
+    optimizer = StepOptimizer(model, step, TrainingSpec(), "float32", origin=origin)
+    give_random_gradients(model, seed=0)
+    head = model.head.linear.weight.detach().clone()
+    optimizer.step(1.0)
+    assert all(model.tensors()[name].equal(start) for name, start in origin.items())
+    assert not model.head.linear.weight.equal(head)
+
+
+def test_without_a_pull_the_origin_counts_for_nothing(model):
+    other, origin = copy.deepcopy(model), origin_of(model)
+    step = planned(model, everything(model))
+    training = TrainingSpec(weight_decay=0.3)
+    for one, start in ((model, origin), (other, None)):
+        optimizer = StepOptimizer(one, step, training, "float32", origin=start)
+        for batch in range(2):
+            give_random_gradients(one, seed=batch)
+            optimizer.step(1.0)
+    assert all(other.tensors()[name].equal(tensor) for name, tensor in model.tensors().items())
+
+
+def test_what_is_forgotten_is_not_taken_over_by_the_next_step(model):
+    first = StepOptimizer(model, planned(model, ("head",)), TrainingSpec(), "float32")
+    give_gradients(model, first)
+    first.step(1.0)
+    assert first.state_by_name()
+    first.forget()
+    assert first.state_by_name() == {}
+    second = StepOptimizer(model, planned(model, ("head",)), TrainingSpec(), "float32", first)
+    assert second.state_by_name() == {}
+    give_gradients(model, second)
+    second.step(1.0)
+    assert second.state_by_name()["head.linear.bias"]["step"] == 1
+
+
+def test_only_the_groups_that_are_named_are_forgotten(model):
+    last = model.outline.body[-1]
+    optimizer = StepOptimizer(model, planned(model, (last, "head")), TrainingSpec(), "float32")
+    give_gradients(model, optimizer)
+    optimizer.step(1.0)
+    every = set(optimizer.state_by_name())
+    optimizer.forget(("head:weight", "head:bias"))
+    assert set(optimizer.state_by_name()) == {n for n in every if not n.startswith("head.")}
+    assert len(every) > len(optimizer.state_by_name()) > 0
+
+
+def test_a_step_that_overflows_in_float16_is_not_drawn_back_either(model):
+    origin = {name: start + 1 for name, start in origin_of(model).items()}
+    last = model.outline.body[-1]
+    step = planned(model, (last, "head"), pull=1.0)
+    optimizer = StepOptimizer(model, step, TrainingSpec(), "float16", origin=origin)
+    before = [parameter.detach().clone() for parameter in optimizer.parameters.values()]
+    optimizer.backward(sum(parameter.sum() for parameter in optimizer.parameters.values()))
+    give_infinite_gradients(optimizer)
+    optimizer.step(1.0)
+    after = optimizer.parameters.values()
+    assert all(now.equal(old) for now, old in zip(after, before, strict=True))

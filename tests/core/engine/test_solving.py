@@ -152,7 +152,7 @@ def test_a_listener_hears_of_a_solved_head(run):
     heard = []
 
     class Hearing(Listener):
-        def step_solved(self, record):
+        def step_settled(self, record):
             heard.append(record)
 
     finished = run("(Solve(name='probe'),)", listener=Hearing(), **NONE)

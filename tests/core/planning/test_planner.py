@@ -1,20 +1,7 @@
 import pytest
 
-from tlf.planning import check_steps, plan_steps
-from tlf.plugin import HEAD, Budget, Outline, Solve, StageOutline, Train
-
-
-@pytest.fixture
-def outline():
-    return Outline(
-        (
-            StageOutline("stem", {"weight": 100, "norm": 8}, 1000, (4, 16, 16)),
-            StageOutline("pool", {}, 10, (4, 8, 8)),
-            StageOutline("top", {"weight": 50, "bias": 5}, 500, (5,)),
-            StageOutline(HEAD, {"weight": 10, "bias": 2}, 20, (2,)),
-        ),
-        image_size=16,
-    )
+from tlf.planning import check_steps, plan_steps, with_trainable
+from tlf.plugin import HEAD, Budget, Combine, Plateau, Solve, TopStages, Train
 
 
 def test_a_stage_name_means_all_of_its_groups(outline):
@@ -83,7 +70,7 @@ def test_steps_follow_one_another_without_a_gap(outline):
             [Train(name="s", trainable=(HEAD,), epochs=3, rates={HEAD: float("nan")})],
             "step 1 gives `head` the rate `nan`",
         ),
-        (["train"], "step 1 is a str, neither a Train nor a Solve"),
+        (["train"], "step 1 is a str, neither a Train nor a Solve nor a Combine"),
         ([Train(name="", trainable=(HEAD,), epochs=3)], "step 1 is called `''`"),
         ([Train(name=3, trainable=(HEAD,), epochs=3)], "step 1 is called `3`"),
         ([Train(name="s", trainable=None, epochs=3)], "step 1 trains `None`"),
@@ -155,3 +142,110 @@ def test_a_plan_that_trains_nothing_spends_none_of_the_budget(outline):
 )
 def test_a_solved_head_that_breaks_a_rule_is_refused_with_a_sentence(outline, steps, sentence):
     assert any(sentence in problem for problem in check_steps(steps, outline, Budget(1)))
+
+
+def trained(name, *trainable, epochs=1, **more):
+    return Train(name=name, trainable=trainable, epochs=epochs, **more)
+
+
+def test_an_average_learns_what_the_steps_before_it_train_and_takes_no_epochs(outline):
+    steps = (
+        trained("a", "top:bias", epochs=2),
+        Solve(name="probe"),
+        Combine(name="mix", snapshots=("a", "probe"), weights=[0.5]),
+        trained("all", "stem", epochs=1),
+    )
+    *_, mix, last = plan_steps(steps, outline, Budget(3), 1.0)
+    assert (mix.kind, mix.first_epoch, mix.epochs) == ("combine", 2, 0)
+    assert mix.trainable == ("top:bias", "head:weight", "head:bias")
+    assert mix.frozen == ("stem:weight", "stem:norm", "top:weight")
+    assert (mix.trainable_parameters, mix.frozen_parameters) == (17, 158)
+    assert mix.frozen_stages == 2
+    assert (mix.snapshots, mix.weights) == (("a", "probe"), (0.5,))
+    assert last.first_epoch == 2
+
+
+def test_without_a_step_that_begins_elsewhere_the_schedule_spans_all_epochs(outline):
+    steps = (trained("a", HEAD, epochs=2), Solve(name="probe"), trained("b", HEAD, epochs=3))
+    planned = plan_steps(steps, outline, Budget(5), 1.0)
+    assert [step.schedule for step in planned] == [(0, 5)] * 3
+
+
+def test_the_schedule_begins_anew_where_a_step_begins_elsewhere_and_ends_before_the_next(outline):
+    steps = (
+        Solve(name="probe"),
+        trained("a", HEAD, epochs=2),
+        trained("b", HEAD, epochs=3, begin="probe"),
+        trained("c", "top", epochs=1),
+        trained("d", HEAD, epochs=4, begin="a"),
+        Combine(name="mix", snapshots=("a", "d")),
+    )
+    planned = {step.name: step for step in plan_steps(steps, outline, Budget(10), 1.0)}
+    spans = {name: step.schedule for name, step in planned.items() if step.epochs}
+    assert spans == {"a": (0, 2), "b": (2, 4), "c": (2, 4), "d": (6, 4)}
+    assert [planned[name].begin for name in "abcd"] == [None, "probe", None, "a"]
+
+
+def test_all_that_a_selector_picks_from_counts_as_learning_until_it_has_picked(outline):
+    picked = TopStages(count=1, among=("stem:weight", "top"))
+    step = trained("s", picked, HEAD, rates={"top": 0.5})
+    (planned,) = plan_steps([step], outline, Budget(1), 2.0)
+    assert planned.trainable == (
+        "stem:weight",
+        "top:weight",
+        "top:bias",
+        "head:weight",
+        "head:bias",
+    )
+    assert (planned.frozen, planned.frozen_stages) == (("stem:norm",), 0)
+    assert planned.trainable_parameters == 167
+    selector = planned.selector
+    assert (selector.by, selector.count) == ("relative-gradient-norm", 1)
+    assert selector.among == ("stem:weight", "top:weight", "top:bias")
+    assert planned.rates["top:bias"] == 1.0
+    assert planned.rates["stem:weight"] == 2.0
+
+
+def test_a_step_that_has_picked_freezes_the_rest_and_keeps_its_rates_and_place(outline):
+    first = trained("first", HEAD, epochs=2)
+    picked = TopStages(count=1, among=("stem", "top"))
+    step = trained("s", picked, HEAD, rates={"top": 0.5, "stem": 0.1}, pull=0.3)
+    planned = plan_steps([first, step], outline, Budget(3), 2.0)[1]
+    resolved = with_trainable(planned, outline, ["head:bias", "top:bias", "head:weight"])
+    assert resolved.trainable == ("top:bias", "head:weight", "head:bias")
+    assert resolved.frozen == ("stem:weight", "stem:norm", "top:weight")
+    assert resolved.rates == {"top:bias": 1.0, "head:weight": 2.0, "head:bias": 2.0}
+    assert (resolved.trainable_parameters, resolved.frozen_parameters) == (17, 158)
+    assert (resolved.frozen_stages, resolved.selector) == (2, None)
+    assert (resolved.first_epoch, resolved.epochs, resolved.pull) == (2, 1, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("step", "watched", "chooses"),
+    [
+        (trained("s", HEAD), False, False),
+        (trained("s", HEAD, until=Plateau(patience=3)), True, True),
+        (trained("s", HEAD, on_no_gain="undo"), True, True),
+        (Combine(name="s", snapshots=("a", "b")), False, False),
+        (Combine(name="s", snapshots=("a", "b"), weights="greedy"), False, True),
+        (Combine(name="s", snapshots=("a", "b"), weights=(0.5,)), False, False),
+        (Combine(name="s", snapshots=("a", "b"), weights=(0.5, 0.5)), False, False),
+        (Combine(name="s", snapshots=("a", "b"), weights=(0.0, 0.5)), False, True),
+        (Solve(name="s", grid=(1.0, 2.0)), False, False),
+    ],
+)
+def test_a_step_chooses_if_it_looks_at_images_to_keep_one_of_several_weights(
+    outline, step, watched, chooses
+):
+    before = (trained("a", HEAD), trained("b", HEAD))
+    budget = Budget(3 if isinstance(step, Train) else 2)
+    planned = plan_steps((*before, step), outline, budget, 1.0)[-1]
+    assert (planned.watched, planned.chooses) == (watched, chooses)
+    assert planned.solves == isinstance(step, Solve)
+
+
+def test_what_a_step_is_to_do_with_its_epochs_is_in_the_plan(outline):
+    steps = (trained("a", HEAD, until=Plateau(patience=3), on_no_gain="undo"), trained("b", HEAD))
+    first, second = plan_steps(steps, outline, Budget(2), 1.0)
+    assert (first.patience, first.undo) == (3, True)
+    assert (second.patience, second.undo, second.pull) == (None, False, 0.0)

@@ -92,6 +92,10 @@ def test_the_least_that_a_spec_may_hold_is_valid():
         ("epochs", 3, "epochs", "no known key", "did you mean `training.epochs`?"),
         ("evaluation", {"metrics": []}, "evaluation.metrics", "a list of 1 or more", None),
         ("evaluation", {"metrics": "accuracy"}, "evaluation.metrics", "must be a list", None),
+        ("evaluation", {"selection": 0}, "evaluation.selection", "above 0, not `0`", None),
+        ("evaluation", {"selection": 1.0}, "evaluation.selection", "below 1, not `1.0`", None),
+        ("evaluation", {"selection": -0.2}, "evaluation.selection", "must be above 0", None),
+        ("evaluation", {"selection": None}, "evaluation.selection", "must be a number", None),
         (
             "evaluation",
             {"metrics": ["accuracy", "acuracy"]},

@@ -1,11 +1,12 @@
 """Strategies that break a promise, each caught and told what to change."""
 
+import dataclasses
 import itertools
 import random
 
 import pytest
 
-from tlf.plugin import Solve, Train
+from tlf.plugin import Choice, Combine, Plateau, Solve, TopStages, Train
 from tlf.testing import ContractError
 from tlf.testing.strategies import (
     CHECKS,
@@ -13,6 +14,7 @@ from tlf.testing.strategies import (
     check_plan_can_be_carried_out,
     check_plan_is_deterministic,
 )
+from tlf_builtin.feature_extraction.strategy import FeatureExtraction
 
 from .toys import Saboteur, ToyStrategy
 
@@ -142,24 +144,109 @@ class Unfinished(ToyStrategy):
         return {}[outline.head]
 
 
+class Repelled(ToyStrategy):
+    def steps(self, outline, budget):
+        return [Train(name="a", trainable=("head",), epochs=budget.epochs, pull=-0.1)]
+
+
+class Picky(ToyStrategy):
+    """Picks a share of the stages, and none of few."""
+
+    def steps(self, outline, budget):
+        picked = TopStages(count=len(outline.body) // 3, among=outline.body)
+        return [Train(name="a", trainable=(picked, "head"), epochs=budget.epochs)]
+
+
+class Mixing(ToyStrategy):
+    """Averages a step that it takes only where there are epochs enough."""
+
+    def steps(self, outline, budget):
+        return [
+            *super().steps(outline, budget),
+            Combine(name="mix", snapshots=("head", "all"), weights=(0.5,)),
+        ]
+
+
+class Saving(ToyStrategy):
+    """Leaves epochs to a step that begins elsewhere, and has its schedule to itself."""
+
+    def steps(self, outline, budget):
+        first, *rest = super().steps(outline, budget)
+        first = dataclasses.replace(first, until=Plateau())
+        return [Solve(name="probe"), first, *(dataclasses.replace(s, begin="probe") for s in rest)]
+
+
+class Choosing(ToyStrategy):
+    """Chooses what the class says."""
+
+    choice = Choice(strategy="feature-extraction", why="it is the cheapest")
+
+    def steps(self, outline, budget):
+        return self.choice
+
+
+class Silent(Choosing):
+    choice = Choice(strategy="feature-extraction", why=" ")
+
+
+class Anonymous(Choosing):
+    choice = Choice(strategy="", why="it is the cheapest")
+
+
+class Optional(Choosing):
+    choice = Choice(strategy="feature-extraction", options=["fast"], why="it is the cheapest")
+
+
+class Absent(Choosing):
+    choice = Choice(strategy="acme/best", why="it is the best")
+
+
+class Unwelcome(Choosing):
+    choice = Choice(strategy="feature-extraction", options={"depth": 3}, why="it is the cheapest")
+
+
+class Dicing(ToyStrategy):
+    """Which strategy it picks depends on when it is asked."""
+
+    def steps(self, outline, budget):
+        name = f"pick {random.random()}"
+        return Choice(strategy="feature-extraction", why=name)
+
+
 SABOTEURS = (
     Saboteur(check_plan_is_deterministic, Random, "different plans .* it must be pure"),
     Saboteur(check_plan_is_deterministic, Remembering, "different plans .* it must be pure"),
     Saboteur(check_plan_is_deterministic, Meddling, "changed the outline"),
     Saboteur(check_plan_is_deterministic, Lazy, "must return a list of steps, not <generator"),
     Saboteur(check_plan_can_be_carried_out, Forgetful, "must return a list of steps, not None"),
-    Saboteur(check_plan_can_be_carried_out, Saying, "must be a `Train` or a `Solve`, not {'tra"),
+    Saboteur(check_plan_can_be_carried_out, Saying, "`Train`, a `Solve` or a `Combine`, not {'tra"),
     Saboteur(check_plan_can_be_carried_out, Letters, "must be a tuple of names, not 'head'"),
     Saboteur(check_plan_can_be_carried_out, Halving, "must be a whole number, not 0.5"),
     Saboteur(check_plan_can_be_carried_out, Wordy, "`rates` of step 1 must give a number"),
     Saboteur(check_plan_can_be_carried_out, Nameless, "`name` of step 1 must be a text"),
     Saboteur(check_plan_can_be_carried_out, Wasteful, "take 2 epochs, the budget is 1"),
     Saboteur(check_plan_can_be_carried_out, Resnet, "`layer4`, which is no stage or group"),
-    Saboteur(
-        check_plan_can_be_carried_out, Deep, "`steps` for 1 stages and 1 epochs .* IndexError"
-    ),
+    Saboteur(check_plan_can_be_carried_out, Deep, "`steps` for 1 stages and 1 epoch .* IndexError"),
     Saboteur(check_plan_can_be_carried_out, Still, "the rate `0.0`; it must be finite and above 0"),
     Saboteur(check_plan_can_be_carried_out, Early, "solves by `knn`, .* and is not the last"),
+    Saboteur(check_plan_can_be_carried_out, Repelled, "the pull `-0.1`; it must be .* at least 0"),
+    Saboteur(check_plan_can_be_carried_out, Picky, "for 1 stages .* selects `0` stages"),
+    Saboteur(
+        check_plan_can_be_carried_out, Mixing, "1 epochs: step 2 combines `all`, which is no step"
+    ),
+    Saboteur(
+        check_plan_can_be_carried_out, Saving, "`head` may end early, and `all`, which begins"
+    ),
+    Saboteur(check_plan_can_be_carried_out, Silent, "must say why it picks `feature-extraction`"),
+    Saboteur(check_plan_can_be_carried_out, Anonymous, "a `Choice` must name a strategy, not ''"),
+    Saboteur(check_plan_can_be_carried_out, Optional, r"must be a mapping, not \['fast'\]"),
+    Saboteur(check_plan_can_be_carried_out, Absent, "`acme/best`, which no installed plugin"),
+    Saboteur(
+        check_plan_can_be_carried_out,
+        Unwelcome,
+        "the options with which it picks `feature-extraction` must not fail: .*`depth`",
+    ),
+    Saboteur(check_plan_is_deterministic, Dicing, "different plans .* it must be pure"),
     Saboteur(check_head_learns, Backwards, "a budget of 1 epochs no step trains the head"),
     Saboteur(check_head_learns, HalfHead, "no step trains the head"),
     Saboteur(check_head_learns, Unfinished, "must not fail, and fails with KeyError: 'head'"),
@@ -170,6 +257,39 @@ SABOTEURS = (
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_strategy_that_keeps_its_promises_passes(check, declare):
     check(declare("strategy"), {})
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_strategy_that_picks_another_and_says_why_passes(check, declare):
+    check(declare("strategy", Choosing), {})
+
+
+class Thorough(ToyStrategy):
+    """Takes everything that there is, in order."""
+
+    def steps(self, outline, budget):
+        picked = TopStages(count=2, among=outline.body)
+        first, *rest = super().steps(outline, budget)
+        first = dataclasses.replace(first, trainable=(picked, "head"), on_no_gain="undo", pull=0.1)
+        steps = [
+            Solve(name="probe"),
+            first,
+            *(dataclasses.replace(s, until=Plateau()) for s in rest),
+        ]
+        names = tuple(step.name for step in steps)
+        return [*steps, Combine(name="soup", snapshots=names, weights="greedy")]
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_strategy_that_takes_everything_there_is_passes(check, declare):
+    check(declare("strategy", Thorough), {})
+
+
+def test_a_strategy_that_picks_one_that_picks_in_its_turn_is_told_so(declare, monkeypatch):
+    monkeypatch.setattr(FeatureExtraction, "steps", Choosing.steps)
+    monkeypatch.setattr(FeatureExtraction, "choice", Choosing.choice, raising=False)
+    with pytest.raises(ContractError, match="picks `feature-extraction`, which picks in its turn"):
+        check_plan_can_be_carried_out(declare("strategy", Choosing), {})
 
 
 @pytest.mark.parametrize("saboteur", SABOTEURS, ids=str)

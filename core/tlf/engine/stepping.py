@@ -1,0 +1,494 @@
+"""Carries out the steps of a plan, whatever strategy they come from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from tlf.data import evaluation_batches
+from tlf.engine.checkpoint import Position, save_checkpoint
+from tlf.engine.choosing import Score, Watch
+from tlf.engine.clock import Waiting
+from tlf.engine.combining import choose_shares
+from tlf.engine.files import append_json_line
+from tlf.engine.loop import NOT_FINITE_HINT, Trainer
+from tlf.engine.memory import memory_explained
+from tlf.engine.metrics import Evaluation, measure
+from tlf.engine.network import head_logits
+from tlf.engine.optimizer import StepOptimizer
+from tlf.engine.picking import pick
+from tlf.engine.report import Progress, describe_step
+from tlf.engine.snapshots import Snapshot, averaged, put_back, snapshot
+from tlf.engine.solving import HeadSolver
+from tlf.errors import RunError
+from tlf.planning import with_trainable
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from tlf.data import Loaded, LoadedSplit
+    from tlf.engine.boundary import Boundary
+    from tlf.engine.features import Feed, Work
+    from tlf.engine.freeze import FreezeContract
+    from tlf.engine.inference import Inference
+    from tlf.engine.listener import Listener
+    from tlf.engine.model import Model
+    from tlf.engine.prepare import Job
+    from tlf.planning import PlannedStep
+
+#: How many chunks are fetched together when a split is evaluated.
+EVALUATED_CHUNKS = 4
+
+
+@dataclass
+class Stepper:
+    """Carries out the steps of a run.
+
+    Attributes:
+        job: What to do. Its plan names what a step has picked once it has begun.
+        loaded: The images.
+        model: The network.
+        inference: The network in evaluation.
+        boundary: What is kept of what is frozen.
+        contract: Proves that what is frozen stays so.
+        folder: The run directory.
+        listener: Whom to tell.
+        progress: What was counted and measured so far.
+        log: Adds a line to the run's log.
+        last_checkpoint: When the state was saved last, on the performance counter.
+        left_over: Epochs that a step has left to the one after it.
+        snapshots: Weights at the end of the steps that later ones go back to.
+        origin: What the steps that pull draw the network to.
+    """
+
+    job: Job
+    loaded: Loaded
+    model: Model
+    inference: Inference
+    boundary: Boundary
+    contract: FreezeContract
+    folder: Path
+    listener: Listener
+    progress: Progress
+    log: Callable[[str], None]
+    last_checkpoint: float = field(default_factory=time.perf_counter)
+    left_over: int = 0
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    origin: Snapshot = field(default_factory=dict)
+
+    def carry_out(self) -> Evaluation:
+        """Carry out every step, and return what is reported."""
+        torch.manual_seed(self.job.spec.seed)
+        plan = self.job.plan
+        changing = {group for step in plan.steps for group in step.trainable}
+        kept = {step.begin for step in plan.steps} | {n for s in plan.steps for n in s.snapshots}
+        pulled = {group for step in plan.steps if step.pull for group in step.trainable}
+        self.origin = snapshot(self.model, pulled - set(self.model.head_groups()))
+        optimizer: StepOptimizer | None = None
+        evaluation: Evaluation | None = None
+        for index, planned in enumerate(plan.steps):
+            if planned.begin is not None:
+                self.go_back(self.snapshots[planned.begin], optimizer)
+            step, picked = self.resolved(index)
+            feed = self.boundary.feed(index, self.job.plan)
+            self.listener.step_started(step)
+            self.log(f"step {step.name}: {step.trainable_parameters} parameters learn")
+            if step.kind == "train":
+                optimizer, evaluation = self.train(index, step, feed, optimizer, picked)
+            elif step.solves:
+                evaluation = self.solve(step, feed)
+                if optimizer is not None:
+                    optimizer.forget(step.trainable)
+            else:
+                evaluation = self.combine(step, feed, optimizer)
+            if step.name in kept:
+                self.snapshots[step.name] = snapshot(self.model, changing)
+        if plan.metrics_on != "validation" or evaluation is None:
+            evaluation = self.evaluate(plan.metrics_on, feed)
+        return evaluation
+
+    def go_back(self, state: Snapshot, optimizer: StepOptimizer | None) -> None:
+        """Write weights into the network that it had at another time.
+
+        Args:
+            state: The weights.
+            optimizer: Knows the weights that are there; None if there is none.
+        """
+        put_back(self.model, state)
+        self.contract.forget(state)
+        if optimizer is not None:
+            optimizer.forget()
+
+    def resolved(self, index: int) -> tuple[PlannedStep, dict[str, Any]]:
+        """Return a step with what it picks picked, and what the report holds of that.
+
+        Args:
+            index: Of the step.
+        """
+        step = self.job.plan.steps[index]
+        if step.selector is None:
+            return step, {}
+        feed = self.boundary.feed(index, self.job.plan)
+        picked = pick(
+            self.model,
+            step,
+            self.loaded.splits["train"],
+            feed,
+            spec=self.job.spec,
+            device=self.job.device,
+        )
+        self.progress.images_through_backbone += picked.images
+        rest = [group for group in step.trainable if group not in step.selector.among]
+        step = with_trainable(step, self.model.outline, [*rest, *picked.groups])
+        self.model.thaw(step.trainable)
+        cut = self.inference.exact_cut(self.model.frozen_stages)
+        plan = self.boundary.resolve(index, step, cut, self.job.plan)
+        self.job = replace(self.job, plan=plan)
+        self.say(f"step {step.name} trains {', '.join(picked.stages)} ({picked.by})")
+        return plan.steps[index], {"picked": picked.as_json()}
+
+    def train(
+        self,
+        index: int,
+        step: PlannedStep,
+        feed: Feed,
+        previous: StepOptimizer | None,
+        picked: dict[str, Any],
+    ) -> tuple[StepOptimizer, Evaluation]:
+        """Train the epochs of one step, and prove that what was frozen stayed so.
+
+        Args:
+            index: Of the step.
+            step: The step.
+            feed: Makes what goes into the part that learns.
+            previous: The optimizer of the step before.
+            picked: What the report holds of what the step has picked.
+        """
+        started, work = time.perf_counter(), replace(feed.features.work)
+        first = self.progress.epochs_done
+        step = replace(step, first_epoch=first, epochs=step.epochs + self.left_over)
+        before = self.contract.begin(step.frozen)
+        watch = self.watch(step, feed)
+        self.model.thaw(step.trainable)
+        precision, training = self.job.device.precision, self.job.spec.training
+        optimizer = StepOptimizer(self.model, step, training, precision, previous, self.origin)
+        trainer = Trainer(
+            model=self.model,
+            optimizer=optimizer,
+            step=step,
+            spec=self.job.spec,
+            plan=self.job.plan,
+            split=self.loaded.splits["train"],
+            feed=feed,
+            device=self.job.device,
+            listener=self.listener,
+        )
+        for epoch in range(first, first + step.epochs):
+            evaluation, metrics = self.train_epoch(trainer, epoch, watch)
+            self.checkpoint(optimizer, index, epoch + 1)
+            if watch is not None and watch.over:
+                break
+        self.left_over = first + step.epochs - self.progress.epochs_done
+        chosen = {}
+        if watch is not None:
+            chosen = {"selection": watch.as_json()}
+            if watch.went_past:
+                assert watch.state is not None
+                self.go_back(watch.state, optimizer)
+                evaluation = self.evaluate("validation", feed)
+                metrics = measure(evaluation, self.job.spec.evaluation.metrics)
+            self.say(_told(step, watch, self.progress.epochs_done - first))
+        self.contract.check(before, step.name)
+        taken = replace(step, epochs=step.epochs - self.left_over)
+        self.finish(taken, started, feed.features.work.since(work), metrics, **picked, **chosen)
+        return optimizer, evaluation
+
+    def watch(self, step: PlannedStep, feed: Feed) -> Watch | None:
+        """Return what follows the epochs of a step on the images to choose on, if anything does.
+
+        Args:
+            step: The step, about to begin.
+            feed: Makes what goes into the part that learns.
+        """
+        if not step.watched:
+            return None
+        assert self.job.plan.selection_on is not None
+        return Watch(
+            take=lambda: snapshot(self.model, step.trainable),
+            patience=step.patience,
+            undo=step.undo,
+            before=Score.of(self.evaluate(self.job.plan.selection_on, feed)),
+        )
+
+    def train_epoch(
+        self, trainer: Trainer, epoch: int, watch: Watch | None
+    ) -> tuple[Evaluation, dict[str, float]]:
+        """Train one epoch, evaluate it, and write its lines.
+
+        Args:
+            trainer: Trains.
+            epoch: Index of the epoch in the whole run.
+            watch: Hears how good it is.
+        """
+        count = self.counted(trainer.feed, len(trainer.split))
+        with self.memory_explained(trainer.step.name), count:
+            trained = trainer.train_epoch(epoch)
+        seconds = self.progress.seconds
+        seconds["train"] += trained.seconds
+        seconds["data"] += trained.waited
+        evaluation = self.evaluate("validation", trainer.feed)
+        metrics = measure(evaluation, self.job.spec.evaluation.metrics)
+        record: dict[str, Any] = {
+            "epoch": epoch + 1,
+            "step": trainer.step.name,
+            "train": {"loss": trained.loss},
+            "validation": metrics,
+        }
+        if watch is not None:
+            record["selection"] = self.looked_at(watch, trainer.feed, epoch, evaluation).as_json()
+        self.write_line("metrics.jsonl", record)
+        whole = trained.seconds + trained.waited + trained.prefix
+        self.write_line(
+            "timings.jsonl",
+            {
+                "epoch": epoch + 1,
+                "train_seconds": trained.seconds,
+                "data_seconds": trained.waited,
+                "prefix_seconds": trained.prefix,
+                "images_per_second": trained.images / whole,
+            },
+        )
+        self.progress.epochs_done = epoch + 1
+        self.log(f"epoch {epoch + 1}: training loss {trained.loss:.4f}, validation {metrics}")
+        self.listener.epoch_finished(record)
+        return evaluation, metrics
+
+    def looked_at(self, watch: Watch, feed: Feed, epoch: int, validation: Evaluation) -> Score:
+        """Return how good an epoch is on the images to choose on, and let the step's watch know.
+
+        Args:
+            watch: Hears of it.
+            feed: Makes what goes into the part that learns.
+            epoch: Index of the epoch in the whole run.
+            validation: What the network says about the validation images.
+        """
+        split = self.job.plan.selection_on
+        assert split is not None
+        chosen_on = validation if split == "validation" else self.evaluate(split, feed)
+        score = Score.of(chosen_on)
+        watch.look(score, epoch + 1)
+        return score
+
+    def solve(self, step: PlannedStep, feed: Feed) -> Evaluation:
+        """Solve for the head, and prove that everything else stayed as it was.
+
+        Args:
+            step: The step.
+            feed: Makes the features.
+        """
+        started, work = time.perf_counter(), replace(feed.features.work)
+        before = self.contract.begin(step.frozen)
+        with self.counted(feed, 0):
+            solved = HeadSolver(self.model, step, self.job.plan, self.loaded, feed).solve()
+        did = feed.features.work.since(work)
+        seconds = time.perf_counter() - started - did.prefix_seconds
+        self.progress.seconds["train"] += seconds
+        evaluation, metrics = self.settled(step, feed, solved=solved)
+        self.log(f"step {step.name}: {solved['method']} with {solved['chosen']}, {metrics}")
+        self.contract.check(before, step.name)
+        self.finish(step, started, feed.features.work.since(work), metrics, solved=solved)
+        return evaluation
+
+    def combine(self, step: PlannedStep, feed: Feed, optimizer: StepOptimizer | None) -> Evaluation:
+        """Average the weights of earlier steps, and prove that everything else stayed as it was.
+
+        Args:
+            step: The step.
+            feed: Makes what goes into the part that differs.
+            optimizer: Of the last step that trained.
+        """
+        started, work = time.perf_counter(), replace(feed.features.work)
+        before = self.contract.begin(step.frozen)
+        states = [self.snapshots[name] for name in step.snapshots]
+        split = self.job.plan.selection_on
+
+        def score(shares: object) -> Score:
+            assert split is not None
+            self.go_back(averaged(states, shares), None)  # type: ignore[arg-type]
+            return Score.of(self.evaluate(split, feed))
+
+        shares, tried = choose_shares(step, score)
+        combined = {**tried, "chosen_on": split if tried["tried"] else None}
+        self.go_back(averaged(states, shares), optimizer)
+        evaluation, metrics = self.settled(step, feed, combined=combined)
+        shown = ", ".join(
+            f"{share:.3g} {name}" for share, name in zip(shares, step.snapshots, strict=True)
+        )
+        self.say(f"step {step.name}: {shown}")
+        self.contract.check(before, step.name)
+        self.finish(step, started, feed.features.work.since(work), metrics, combined=combined)
+        return evaluation
+
+    def settled(
+        self, step: PlannedStep, feed: Feed, **what: dict[str, Any]
+    ) -> tuple[Evaluation, dict[str, float]]:
+        """Evaluate what a step without epochs came to, and write its line.
+
+        Args:
+            step: The step.
+            feed: Makes what goes into the part that differs.
+            what: What was chosen, under its name.
+        """
+        evaluation = self.evaluate("validation", feed)
+        metrics = measure(evaluation, self.job.spec.evaluation.metrics)
+        record = {
+            "epoch": self.progress.epochs_done,
+            "step": step.name,
+            **what,
+            "validation": metrics,
+        }
+        self.write_line("metrics.jsonl", record)
+        self.listener.step_settled(record)
+        return evaluation, metrics
+
+    def finish(
+        self,
+        step: PlannedStep,
+        started: float,
+        work: Work,
+        metrics: dict[str, float],
+        **more: dict[str, Any],
+    ) -> None:
+        """Note what a step came to.
+
+        Args:
+            step: The step, with the epochs that it took.
+            started: When it began, on the performance counter.
+            work: What its frozen part took.
+            metrics: Of the validation images.
+            more: What else the report holds of it.
+        """
+        described = describe_step(
+            step,
+            seconds=time.perf_counter() - started,
+            work=work,
+            accuracy=metrics.get("accuracy"),
+        )
+        self.progress.steps.append({**described, **more})
+
+    @torch.no_grad()
+    def evaluate(self, split_name: str, feed: Feed) -> Evaluation:
+        """Return what the network says about a split.
+
+        Args:
+            split_name: Which.
+            feed: Makes what goes into the part that learns.
+        """
+        split = self.loaded.splits[split_name]
+        inference, work = self.inference, feed.features.work
+        started, prefix_before = time.perf_counter(), work.prefix_seconds
+        self.model.head.eval()
+        inference.update(feed.cut)
+        batches = Waiting(
+            evaluation_batches(split, feed.fetch, EVALUATED_CHUNKS * inference.chunk_size)
+        )
+        logits = []
+        with self.counted(feed, len(split)):
+            for fetched in batches:
+                features = inference.run(feed.crossing(fetched), feed.cut, inference.stages)
+                logits.append(head_logits(self.model.head, features).cpu())
+        seconds = self.progress.seconds
+        seconds["data"] += batches.seconds
+        prefix = work.prefix_seconds - prefix_before
+        seconds["evaluate"] += time.perf_counter() - started - batches.seconds - prefix
+        return _checked(Evaluation(torch.cat(logits), split.labels), split)
+
+    @contextmanager
+    def counted(self, feed: Feed, images: int) -> Iterator[None]:
+        """Count the images that go through the backbone, or a part of it, in the block.
+
+        Args:
+            feed: Makes the inputs.
+            images: How many go through what lies behind the boundary, if anything does.
+        """
+        work = feed.features.work
+        before = work.rows_computed
+        yield
+        live = feed.cut < self.inference.stages
+        self.progress.images_through_backbone += images if live else work.rows_computed - before
+
+    def memory_explained(self, step: str) -> AbstractContextManager[None]:
+        """Say which batch size to use if the block runs out of memory.
+
+        Args:
+            step: Name of the step.
+        """
+        return memory_explained(
+            f"step `{step}`",
+            device=str(self.job.device.torch_device),
+            batch_size=self.job.spec.training.batch_size,
+        )
+
+    def checkpoint(self, optimizer: StepOptimizer, step: int, epoch: int) -> None:
+        """Save the state if the last one is old, but not at the very end: the artifact is next.
+
+        Args:
+            optimizer: Of the step.
+            step: Index of the step.
+            epoch: Epochs of the whole run that are done.
+        """
+        waited = time.perf_counter() - self.last_checkpoint
+        last = epoch == self.job.plan.epochs
+        if last or waited < self.job.spec.checkpoint.every_seconds:
+            return
+        position = Position(step, epoch, epoch * self.job.plan.batches_per_epoch)
+        save_checkpoint(self.folder / "checkpoints", self.model, optimizer, position)
+        self.last_checkpoint = time.perf_counter()
+
+    def write_line(self, name: str, record: dict[str, Any]) -> None:
+        """Add a record to a file of the run directory.
+
+        Args:
+            name: Of the file.
+            record: What to add.
+        """
+        append_json_line(self.folder / name, record)
+
+    def say(self, message: str) -> None:
+        """Tell of something that the run has chosen, and note it.
+
+        Args:
+            message: A line.
+        """
+        self.listener.chosen(message)
+        self.log(message)
+
+
+def _checked(evaluation: Evaluation, split: LoadedSplit) -> Evaluation:
+    """Return an evaluation, unless it holds what is no number."""
+    finite = evaluation.logits.isfinite().all(dim=1)
+    if not finite.all():
+        first = split.items[int(finite.logical_not().nonzero()[0])]
+        raise RunError(
+            f"the network gives no finite numbers for {int(finite.logical_not().sum())} of "
+            f"{len(split)} {split.name} images, such as `{first.id}`",
+            hint=NOT_FINITE_HINT,
+        )
+    return evaluation
+
+
+def _told(step: PlannedStep, watch: Watch, taken: int) -> str:
+    """Say how a step that was followed has ended."""
+    end = f" after {taken} of {step.epochs} epochs" if taken < step.epochs else ""
+    if watch.epoch is None:
+        return f"step {step.name} is undone{end}: no gain on the images to choose on"
+    return (
+        f"step {step.name} ends{end} with the weights of epoch {watch.epoch}: "
+        f"{watch.best.accuracy:.1%} of the images to choose on, {watch.before.accuracy:.1%} before"
+    )
