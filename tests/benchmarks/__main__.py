@@ -8,11 +8,13 @@ from tests.benchmarks import (
     digits,
     end_to_end,
     feature_extraction,
+    fine_tune,
     full_fine_tuning,
     gradual,
     many_images,
     peers,
     start_up,
+    strategies,
     views,
 )
 
@@ -22,11 +24,13 @@ BENCHMARKS = {
     "digits": digits.main,
     "end-to-end": end_to_end.main,
     "feature-extraction": feature_extraction.main,
+    "fine-tune": fine_tune.main,
     "full-fine-tuning": full_fine_tuning.main,
     "gradual-unfreezing": gradual.main,
     "many-images": many_images.main,
     "peers": peers.main,
     "start-up": start_up.main,
+    "strategies": strategies.main,
     "views": views.main,
 }
 

@@ -97,5 +97,18 @@ def shown_accuracy(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):.1%} ({each})"
 
 
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return Student's 95% interval of the mean; no wider than one number for a single value."""
+    # Not above: it takes memory, which processes that run this module as a script are measured by.
+    from scipy.stats import t
+
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return mean, mean
+    error = statistics.stdev(values) / len(values) ** 0.5
+    half = float(t.ppf(0.975, len(values) - 1)) * error
+    return mean - half, mean + half
+
+
 if __name__ == "__main__":
     print(json.dumps(dict(tlf.run(json.loads(sys.argv[1])).report)))

@@ -15,7 +15,6 @@ TLF_TEST_DATA names.
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,11 +22,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import t
 
 import tlf
 from tests.benchmarks import ants_bees, digits
-from tests.benchmarks.measuring import cache, data_folder, setting, shown_accuracy
+from tests.benchmarks.measuring import cache, data_folder, interval, setting, shown_accuracy
 
 EPOCHS = setting("EPOCHS", 10)
 SEEDS = setting("SEEDS", 5)
@@ -141,16 +139,6 @@ def show(data: str, strategy: str, accuracy: Mapping[Cell, float]) -> dict[str, 
             f"{part['variance'] ** 0.5:.2%}, {part['share']:.0%} of the variance"
         )
     return {"views": table, "grid": grid, "variance": parts}
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return Student's 95% interval of the mean; no wider than one number for a single value."""
-    mean = statistics.fmean(values)
-    if len(values) < 2:
-        return mean, mean
-    error = statistics.stdev(values) / len(values) ** 0.5
-    half = float(t.ppf(0.975, len(values) - 1)) * error
-    return mean - half, mean + half
 
 
 def decomposed(grid: np.ndarray) -> dict[str, dict[str, float]]:

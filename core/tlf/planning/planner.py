@@ -240,7 +240,7 @@ def _plan_train(
 
 
 def _plan_solve(step: Solve, outline: Outline, first_epoch: int) -> PlannedStep:
-    return PlannedStep(
+    planned = PlannedStep(
         name=step.name,
         kind=step.method,
         first_epoch=first_epoch,
@@ -249,6 +249,8 @@ def _plan_solve(step: Solve, outline: Outline, first_epoch: int) -> PlannedStep:
         grid=tuple(step.grid),
         **_learning(outline, outline.expand([outline.head])),
     )
+    # Neighbours take the head's place, and have nothing to learn.
+    return planned if step.method == "lbfgs" else replace(planned, trainable_parameters=0)
 
 
 def _plan_combine(step: Combine, outline: Outline, before: Sequence[PlannedStep]) -> PlannedStep:

@@ -121,6 +121,11 @@ def test_a_solved_head_takes_no_epochs_and_freezes_the_backbone(outline):
     assert (second.kind, second.first_epoch) == ("train", 0)
 
 
+def test_neighbours_have_no_parameters(outline):
+    (planned,) = plan_steps([Solve(name="knn", method="knn")], outline, Budget(3), 0.1)
+    assert (planned.trainable_parameters, planned.trainable) == (0, outline.stages[-1].groups)
+
+
 def test_a_plan_that_trains_nothing_spends_none_of_the_budget(outline):
     assert list(check_steps((Solve(name="probe"),), outline, Budget(7))) == []
 
