@@ -29,6 +29,26 @@ MAX_ITERATIONS = 1000
 #: are few.
 MEMORY = 20
 
+#: Images that a block has at least, but for the last: with fewer, the products of matrices take up to
+#: half as long again. More no longer stay in the processor's cache between the two products of a step.
+BLOCK = 256
+
+#: The search is preconditioned up to this many features. For more, the matrices
+#: `(width, width)` take over 300 MB, and each Cholesky factor more than a second on one core.
+WIDEST = 4096
+
+#: And where the preconditioner costs at most as many steps of the search as this. It saves hundreds
+#: where penalties are weak.
+WORTH = 100
+
+#: How much smaller the gradient has to be at the end of a search that is preconditioned. What is left
+#: of it there lies where the curvature is small, and so farther from the minimum than it looks: held
+#: out, losses differed from the best fit's by 1e-5 of their size without this, by 3e-6 with it.
+PRECONDITIONED = 0.1
+
+#: Least curvature that the biases are scaled by, where all images are about certain.
+LEAST_CURVATURE = 1e-6
+
 #: Images that a class without images is taken to have where the search starts. Its best bias is minus
 #: infinity; from here its gradient is too small to send the search after that.
 ABSENT = 1e-9
@@ -67,7 +87,8 @@ def fit_logistic(
     """Minimise mean cross-entropy + strength / 2 ‖W‖², W on standardised features.
 
     The biases carry no penalty. The optimiser is L-BFGS-B (Byrd et al. 1995,
-    https://doi.org/10.1137/0916069) without bounds, in float64.
+    https://doi.org/10.1137/0916069) without bounds, in float64, preconditioned where `_Variables`
+    says.
 
     Args:
         blocks: Features and labels of at least one image.
@@ -138,44 +159,92 @@ class _Problem:
         Kept blocks are the very ones that another walk would give, in float64 like those: the result is
         the same to the last bit. What is saved is the walk, which may run the backbone.
         """
-        for features, labels in checked(self._source):
-            # A copy, for the stream may use the same memory again.
-            block = features.to(torch.float64, copy=True)
+        for block, labels in _merged(self._source):
             self._moments.add(block)
             self._counts += labels.bincount(minlength=self.classes)
             if self._moments.count * self.width * 8 > KEPT_BYTES:
                 self._kept = None
             if self._kept is not None:
-                self._kept.append((block, labels.clone()))
+                self._kept.append((block, labels))
 
     def _standardise(self, features: torch.Tensor) -> torch.Tensor:
-        return (features.double() - self.mean) * self.inverse_deviation
+        return (features - self.mean) * self.inverse_deviation
 
     def _blocks(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         if self._kept is not None:
             yield from self._kept
             return
-        for features, labels in checked(self._source):
+        for features, labels in _merged(self._source):
             yield self._standardise(features), labels
 
     def solve(self, strength: float, start: LinearFit | None) -> LinearFit:
-        result = minimize(
-            self.objective,
-            (self._first() if start is None else self._unfold(start)).numpy(),
-            args=(strength,),
-            method="L-BFGS-B",
-            jac=True,
-            options={
-                "maxiter": MAX_ITERATIONS,
-                "maxfun": 10 * MAX_ITERATIONS,
-                "maxcor": MEMORY,
-                # Only the gradient says whether the minimum is near; the loss may stand still before.
-                "ftol": 0.0,
-                "gtol": _tolerance(strength),
-            },
-        )
-        weight, bias = self._fold(torch.from_numpy(result.x))
-        return LinearFit(weight, bias, float(result.fun), int(result.nit), bool(result.success))
+        parameters = self._first() if start is None else self._unfold(start)
+        variables = self._variables(parameters, strength)
+        tolerance = _tolerance(strength)
+        if variables.factor is not None:
+            tolerance *= PRECONDITIONED
+        largest = torch.inf
+
+        def objective(values: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+            nonlocal largest
+            loss, gradient = self.objective(variables.parameters(values), strength)
+            largest = float(abs(gradient).max())
+            return loss, variables.gradient(gradient)
+
+        def stop(_: object) -> None:
+            # SciPy would look at the gradient by the variables. A step ends where the last one was.
+            if largest <= tolerance:
+                raise StopIteration
+
+        values = variables.values(parameters.numpy())
+        loss, _ = objective(values)
+        iterations = 0
+        if largest > tolerance:
+            result = minimize(
+                objective,
+                values,
+                method="L-BFGS-B",
+                jac=True,
+                callback=stop,
+                options={
+                    "maxiter": MAX_ITERATIONS,
+                    "maxfun": 10 * MAX_ITERATIONS,
+                    "maxcor": MEMORY,
+                    # Only the gradient says whether the minimum is near; the loss may stand still
+                    # before.
+                    "ftol": 0.0,
+                    "gtol": 0.0,
+                },
+            )
+            values, loss, iterations = result.x, float(result.fun), int(result.nit)
+        weight, bias = self._fold(torch.from_numpy(variables.parameters(values)))
+        return LinearFit(weight, bias, loss, iterations, largest <= tolerance)
+
+    @torch.no_grad()
+    def _variables(self, parameters: torch.Tensor, strength: float) -> _Variables:
+        """Return what to search over from these parameters."""
+        images, width = self._moments.count, self.width
+        # A step multiplies 2 images * width * classes times, a factor takes width³ / 6, and the Gram
+        # matrix images * width², but at least four times faster: it is a product of thick matrices.
+        steps = width * (width / 12 + images / 8) / (images * self.classes)
+        if width > WIDEST or steps > WORTH:
+            return _Variables(None, 1.0, width)
+        weight, bias = self._split(parameters)
+        # Float32 will do: no digit of the answer depends on it.
+        gram = torch.zeros(width, width)
+        curvature = 0.0
+        for features, _ in self._blocks():
+            probabilities = torch.addmm(bias[:, None], weight, features.T).softmax(dim=0)
+            curvatures = (1 - probabilities.square().sum(dim=0)).clamp_min(0) / self.classes
+            curvature += float(curvatures.sum())
+            scaled = (features * curvatures.sqrt()[:, None]).float()
+            gram.addmm_(scaled.T, scaled)
+        hessian = gram.double() / images
+        # No eigenvalue is above the trace; rounding moves them by less than what is added.
+        rounding = 10 * torch.finfo(gram.dtype).eps * float(hessian.trace())
+        hessian.diagonal().add_(max(strength, rounding))
+        scale = max(curvature / images, LEAST_CURVATURE) ** 0.5
+        return _Variables(torch.linalg.cholesky(hessian), scale, width)
 
     @torch.no_grad()
     def objective(
@@ -192,14 +261,15 @@ class _Problem:
         gradient = torch.zeros(len(parameters), dtype=torch.float64)
         weight_gradient, bias_gradient = self._split(gradient)
         for features, labels in self._blocks():
-            log_probabilities = torch.addmm(bias, features, weight.T).log_softmax(dim=1)
-            picked = labels[:, None]
-            total -= float(log_probabilities.gather(1, picked).sum())
+            # A row a class and a column an image: faster than the other way around.
+            log_probabilities = torch.addmm(bias[:, None], weight, features.T).log_softmax(dim=0)
+            picked = labels[None]
+            total -= float(log_probabilities.gather(0, picked).sum())
             # Of the cross-entropy by the logits: the probabilities, less 1 at the label.
             residual = log_probabilities.exp_()
-            residual.scatter_add_(1, picked, residual.new_full(picked.shape, -1.0))
-            weight_gradient.addmm_(residual.T, features)
-            bias_gradient += residual.sum(dim=0)
+            residual.scatter_add_(0, picked, residual.new_full(picked.shape, -1.0))
+            weight_gradient.addmm_(residual, features)
+            bias_gradient += residual.sum(dim=1)
         gradient /= self._moments.count
         weight_gradient += strength * weight
         loss = total / self._moments.count + strength / 2 * float(weight.square().sum())
@@ -226,6 +296,62 @@ class _Problem:
         weight = fit.weight.double()
         bias = fit.bias.double() + weight @ self.mean
         return torch.cat([(weight * self._moments.deviation).flatten(), bias - bias.mean()])
+
+
+@dataclass(frozen=True)
+class _Variables:
+    """What the search is over: `W L` and the scaled biases, for which it takes fewer steps.
+
+    The Hessian of the loss by the weights of a class is about `L Lᵀ`, the mean over the classes where
+    the search starts: `Σ p (1 - p) x xᵀ / N + strength I`. By `W L` it is about the identity. This is
+    the bound of Böhning (1992, https://doi.org/10.1007/BF00048682) with the curvatures that the images
+    have in the place of the largest possible, and preconditioning as of Nocedal and Wright (2006,
+    https://doi.org/10.1007/978-0-387-40065-5, chapter 5.1).
+
+    Attributes:
+        factor: `L`, lower triangular `(width, width)`; None if the search is over the weights.
+        scale: What biases are multiplied by.
+        width: Features an image has.
+    """
+
+    factor: torch.Tensor | None
+    scale: float
+    width: int
+
+    def values(self, parameters: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the variables of the parameters."""
+        if self.factor is None:
+            return parameters
+        weight, bias = self._split(parameters)
+        return self._joined(weight @ self.factor, bias * self.scale)
+
+    def parameters(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the parameters of the variables."""
+        return self._solved(values, transposed=False)
+
+    def gradient(self, gradient: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the gradient by the variables of the one by the parameters."""
+        return self._solved(gradient, transposed=True)
+
+    def _solved(
+        self, vector: npt.NDArray[np.float64], *, transposed: bool
+    ) -> npt.NDArray[np.float64]:
+        if self.factor is None:
+            return vector
+        weight, bias = self._split(vector)
+        factor = self.factor.T if transposed else self.factor
+        weight = torch.linalg.solve_triangular(factor, weight, upper=transposed, left=False)
+        return self._joined(weight, bias / self.scale)
+
+    def _split(self, vector: npt.NDArray[np.float64]) -> tuple[torch.Tensor, torch.Tensor]:
+        tensor = torch.from_numpy(vector)
+        classes = len(tensor) // (self.width + 1)
+        return tensor[:-classes].view(classes, self.width), tensor[-classes:]
+
+    @staticmethod
+    def _joined(weight: torch.Tensor, bias: torch.Tensor) -> npt.NDArray[np.float64]:
+        vector: npt.NDArray[np.float64] = torch.cat([weight.flatten(), bias]).numpy()
+        return vector
 
 
 class _Moments:
@@ -261,6 +387,25 @@ class _Moments:
     def deviation(self) -> torch.Tensor:
         """Standard deviation, of these images and not of all that might be drawn: `/ N`."""
         return (self._squares / self.count).sqrt()
+
+
+def _merged(blocks: Blocks) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Yield copies of the blocks, float64, several in one where they are small.
+
+    Copies, for the stream may use the same memory again.
+    """
+    parts: list[torch.Tensor] = []
+    names: list[torch.Tensor] = []
+    images = 0
+    for features, labels in checked(blocks):
+        parts.append(features.to(torch.float64, copy=True))
+        names.append(labels.clone())
+        images += len(labels)
+        if images >= BLOCK:
+            yield torch.cat(parts), torch.cat(names)
+            parts, names, images = [], [], 0
+    if images:
+        yield torch.cat(parts), torch.cat(names)
 
 
 def _inverse(deviation: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:

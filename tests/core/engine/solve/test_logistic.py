@@ -112,6 +112,79 @@ def test_the_size_of_the_blocks_changes_rounding_only(draw, stream):
         torch.testing.assert_close(fit.weight, fits[0].weight, atol=1e-5, rtol=1e-5)
 
 
+def correlated(draw, count, width, classes):
+    """Return features of which most are nearly sums of a few others, and labels."""
+    features, labels = draw(count, width, classes)
+    generator = torch.Generator().manual_seed(1)
+    few = features[:, :4] @ torch.randn(4, width, generator=generator)
+    return few + 0.05 * features, labels
+
+
+@pytest.mark.parametrize("strength", [1e-4, 1e-2])
+def test_correlated_features_take_few_steps(draw, stream, strength, monkeypatch):
+    features, labels = correlated(draw, 600, 40, 3)
+    fit = fit_logistic(stream(features, labels), 40, 3, strength)
+    expected_weight, expected_bias = reference(features, labels, strength, 3)
+    weight, bias = standardised(fit, features)
+    assert fit.converged
+    assert fit.iterations <= 50
+    torch.testing.assert_close(weight, expected_weight, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(bias, expected_bias, atol=1e-3, rtol=1e-4)
+
+    monkeypatch.setattr(logistic, "WIDEST", 39)
+    plain = fit_logistic(stream(features, labels), 40, 3, strength)
+    assert plain.converged
+    assert plain.iterations > 2 * fit.iterations
+    assert plain.loss == pytest.approx(fit.loss, rel=1e-6)
+    torch.testing.assert_close(plain.logits(features), fit.logits(features), atol=2e-3, rtol=1e-3)
+
+
+def test_few_images_of_many_features_are_not_preconditioned(draw, stream):
+    few = _Problem(stream(*draw(20, 300, 2)), 300, 2)
+    many = _Problem(stream(*draw(200, 300, 2)), 300, 2)
+    assert few._variables(few._first(), 0.1).factor is None
+    assert many._variables(many._first(), 0.1).factor is not None
+
+
+def test_a_gradient_by_the_variables_is_what_differences_say(draw, stream):
+    problem = _Problem(stream(*correlated(draw, 50, 6, 3)), 6, 3)
+    variables = problem._variables(problem._first(), 0.1)
+    generator = torch.Generator().manual_seed(1)
+    values = torch.randn(3 * 6 + 3, generator=generator, dtype=torch.float64).numpy()
+    parameters = variables.parameters(values)
+    np.testing.assert_allclose(variables.values(parameters), values, atol=1e-9)
+    gradient = variables.gradient(problem.objective(parameters, 0.1)[1])
+    for index, step in enumerate(np.eye(len(values)) * 1e-6):
+        above, below = (
+            problem.objective(variables.parameters(values + sign * step), 0.1)[0]
+            for sign in (1, -1)
+        )
+        assert gradient[index] == pytest.approx((above - below) / 2e-6, abs=1e-6)
+
+
+@pytest.mark.parametrize("strength", [1e-12, 1e-300])
+def test_a_penalty_next_to_nothing_leaves_a_factor(draw, stream, strength):
+    features, labels = draw(80, 6, 3)
+    features = torch.cat([features, features[:, :3], torch.ones(80, 2)], dim=1)
+    problem = _Problem(stream(features, labels), 11, 3)
+    factor = problem._variables(problem._first(), strength).factor
+    assert factor is not None
+    assert factor.isfinite().all()
+
+
+def test_blocks_are_merged_the_same_whether_kept_or_not(draw, stream, monkeypatch):
+    features, labels = draw(900, 6, 3)
+    kept = _Problem(stream(features, labels, 60), 6, 3)
+    monkeypatch.setattr(logistic, "KEPT_BYTES", 0)
+    streamed = _Problem(stream(features, labels, 60), 6, 3)
+    blocks = [list(problem._blocks()) for problem in (kept, streamed)]
+    assert [len(names) for _, names in blocks[0]] == [300, 300, 300]
+    for (first, names), (second, others) in zip(*blocks, strict=True):
+        assert first.equal(second)
+        assert names.equal(others)
+    assert torch.cat([names for _, names in blocks[0]]).equal(labels)
+
+
 def test_the_same_features_give_the_same_fit(draw, stream):
     features, labels = draw(100, 6, 3)
     first, second = (fit_logistic(stream(features, labels), 6, 3, 1e-2) for _ in range(2))
@@ -147,6 +220,7 @@ def largest_memory(count, walks):
 
 def test_memory_does_not_grow_with_the_images_beyond_the_limit(monkeypatch):
     monkeypatch.setattr(logistic, "KEPT_BYTES", 2 * 32 * 50 * 8)
+    monkeypatch.setattr(logistic, "BLOCK", 32)
     walks = []
     few, many = largest_memory(4, walks), largest_memory(40, walks)
     # Two blocks are kept until the third shows that not all will be; then the parameters.
