@@ -92,6 +92,10 @@ class TestProbe(PluginContract):
     plugin = "probe"
 
 
+class TestAutoStrategy(PluginContract):
+    plugin = "auto-strategy"
+
+
 class TestL2Sp(PluginContract):
     plugin = "l2-sp"
 

@@ -51,7 +51,7 @@ def problems_of(
         values: The values.
         prefix: Where the values stand in the spec.
     """
-    found = [_locate(error, model, values) for error in errors]
+    found = [_locate(error, model, values) for error in errors if not _follows(error)]
     alone = [(item,) for item in found if item.branch is None]
     unions: dict[tuple[str, ...], list[_Found]] = {}
     for item in found:
@@ -60,6 +60,14 @@ def problems_of(
     groups = [*alone, *(group for items in unions.values() for group in _of_one_branch(items))]
     groups.sort(key=lambda group: found.index(group[0]))
     return [_problem(group, model, prefix) for group in groups]
+
+
+def _follows(error: Mapping[str, Any]) -> bool:
+    """Say whether a list is called too short only because items in it are wrong, which is said."""
+    if error["type"] != "too_short":
+        return False
+    given = error["input"]
+    return isinstance(given, Sequence) and len(given) >= error["ctx"]["min_length"]
 
 
 def _locate(error: Mapping[str, Any], model: type[BaseModel], values: object) -> _Found:

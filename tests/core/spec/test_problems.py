@@ -164,6 +164,7 @@ class Home(BaseModel):
     pet: Cat | Dog | None = None
     pets: list[Dog] = []
     size: tuple[float, float] | None = None
+    rooms: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=2)] = (1, 2)
     price: Annotated[float, Field(le=9)] | tuple[float, ...] = 0.0
     again: "Home | None" = None
 
@@ -205,6 +206,12 @@ def test_a_problem_in_a_list_has_its_index():
     assert home({"pets": [{"kind": "dog"}, {"kind": "cow"}]})[1] == [
         ("x.pets.1.kind", "must be `dog`, not `cow`")
     ]
+
+
+def test_a_list_is_not_called_short_because_an_item_of_it_is_wrong():
+    assert home({"rooms": [0, 1]})[1] == [("x.rooms.0", "must be at least 1, not `0`")]
+    assert home({"rooms": [1]})[1] == [("x.rooms", "must be a list of at least 2, not `[1]`")]
+    assert [path for path, _ in home({"rooms": [0]})[1]] == ["x.rooms.0", "x.rooms"]
 
 
 def test_what_a_validator_of_a_model_says_has_the_path_of_the_model():
