@@ -75,7 +75,7 @@ def test_shape_names_and_options_are_checked_at_once_in_the_order_of_the_spec(pr
             {"strategy": {"name": "zzz"}},
             "strategy.name",
             "`zzz` is no known strategy",
-            "choose from `bias-tuning`",
+            "choose from `auto`, `bias-tuning`",
         ),
         ({"transforms": "standart"}, "transforms", "no known transform", "`standard`"),
         (
