@@ -108,7 +108,9 @@ class ProgressListener(Listener):
             name = "neighbours" if solved["method"] == "knn" else "strength"
             what = f"{name} {solved['chosen']:g}"
         else:
-            what = "average"
+            combined = record["combined"]
+            pairs = zip(combined["shares"], combined["snapshots"], strict=True)
+            what = ", ".join(f"{share:.3g} of {name}" for share, name in pairs)
         accuracy = record["validation"].get("accuracy")
         shown = "" if accuracy is None else f" · accuracy {accuracy:.1%}"
         self._say(f"{what}{shown}")

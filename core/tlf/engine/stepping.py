@@ -327,10 +327,7 @@ class Stepper:
         combined = {**tried, "chosen_on": split if tried["tried"] else None}
         self.go_back(averaged(states, shares), optimizer)
         evaluation, metrics = self.settled(step, feed, combined=combined)
-        shown = ", ".join(
-            f"{share:.3g} {name}" for share, name in zip(shares, step.snapshots, strict=True)
-        )
-        self.say(f"step {step.name}: {shown}")
+        self.log(f"step {step.name}: shares {shares} of {step.snapshots}, {metrics}")
         self.contract.check(before, step.name)
         self.finish(step, started, feed.features.work.since(work), metrics, combined=combined)
         return evaluation

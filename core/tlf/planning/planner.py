@@ -36,7 +36,7 @@ class PlannedStep:
             averages of weights.
         first_epoch: Number of epochs that lie before it.
         epochs: Number of epochs that it takes.
-        trainable: Groups that learn, in the order of the network.
+        trainable: Groups that learn, or change as averages do, in the order of the network.
         frozen: All other groups.
         rates: Peak learning rate of each group that learns.
         trainable_parameters: How many numbers learn.
@@ -255,7 +255,7 @@ def _plan_solve(step: Solve, outline: Outline, first_epoch: int) -> PlannedStep:
 
 def _plan_combine(step: Combine, outline: Outline, before: Sequence[PlannedStep]) -> PlannedStep:
     changed = outline.expand({group for one in before for group in one.trainable})
-    return PlannedStep(
+    planned = PlannedStep(
         name=step.name,
         kind="combine",
         first_epoch=sum(one.epochs for one in before),
@@ -265,6 +265,8 @@ def _plan_combine(step: Combine, outline: Outline, before: Sequence[PlannedStep]
         weights=step.weights if isinstance(step.weights, str) else tuple(step.weights),
         **_learning(outline, changed),
     )
+    # What is averaged changes, and learns nothing.
+    return replace(planned, trainable_parameters=0)
 
 
 def _learning(outline: Outline, trainable: Iterable[str]) -> dict[str, Any]:

@@ -137,9 +137,10 @@ def test_a_head_that_is_solved_for_is_said_with_what_was_chosen(method, chosen, 
 def test_an_average_and_what_the_run_chooses_are_said():
     stream = io.StringIO()
     listener = ProgressListener(Console(file=stream, width=80, highlight=False), kept=[])
-    listener.chosen("step mix: 0.5 probe, 0.5 all")
-    listener.step_settled({"combined": {}, "validation": {"loss": 0.25, "accuracy": 0.9}})
+    listener.chosen("step all trains features.3")
+    combined = {"snapshots": ["probe", "all"], "shares": [2 / 3, 1 / 3]}
+    listener.step_settled({"combined": combined, "validation": {"loss": 0.25, "accuracy": 0.9}})
     assert stream.getvalue().splitlines() == [
-        "step mix: 0.5 probe, 0.5 all",
-        "average · accuracy 90.0%",
+        "step all trains features.3",
+        "0.667 of probe, 0.333 of all · accuracy 90.0%",
     ]
