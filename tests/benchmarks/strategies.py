@@ -112,7 +112,8 @@ TUNING: Mapping[str, Sequence[Mapping[str, Any]]] = {
             (0.1, 1.0),
             (0.01, 0.01),
         )
-    ],
+    ]
+    + [{"strengths": [strength]} for strength in (0.1, 0.01)],
     "norm-tuning": [{"body_rate": rate} for rate in (0.03, 0.1, 0.3, 1.0)],
     "l2-sp": [{"strength": strength} for strength in (10.0, 100.0, 1000.0)],
 }

@@ -11,6 +11,8 @@ sentence can differ from the cell that it is taken from.
     {seconds:DATA:ROW}                       the median of the seconds
     {difference:DATA:ROW:OTHER}              +1.9 points (1.2 to 2.6), of the accuracy, seed by seed
     {corrupted-difference:DATA:ROW:OTHER}    the same, of the mean over the kinds of damage
+    {verdict:DATA:ROW:OTHER}                 better, worse, or not told apart: by that interval
+    {corrupted-verdict:DATA:ROW:OTHER}       the same, of the mean over the kinds of damage
     {cell:DATA:ROW}                          a link to the row of the first table
     {measured:NAME}                          the values that all cells have of `version`, `threads` or
                                              `precision`
@@ -76,6 +78,8 @@ class Page:
             "seconds": self.seconds,
             "difference": self.difference,
             "corrupted-difference": self.corrupted_difference,
+            "verdict": self.verdict,
+            "corrupted-verdict": self.corrupted_verdict,
             "cell": self.link,
             "measured": self.measured,
             "seeds": lambda: str(self.seeds),
@@ -165,6 +169,14 @@ class Page:
         """Return by how much a row is more accurate than another on damaged images."""
         return self._points(data, row, other, corrupted_of)
 
+    def verdict(self, data: str, row: str, other: str) -> str:
+        """Return whether a row is more accurate than another, as far as the seeds tell."""
+        return self._verdict(data, row, other, accuracy_of)
+
+    def corrupted_verdict(self, data: str, row: str, other: str) -> str:
+        """Return whether a row is more accurate than another on damaged images."""
+        return self._verdict(data, row, other, corrupted_of)
+
     def link(self, data: str, row: str) -> str:
         """Return a link to a row of the table of accuracies."""
         _ = self.found[data, row]
@@ -203,6 +215,16 @@ class Page:
             return MISSING
         mean = 100 * statistics.fmean(each)
         return f"{mean:+.1f} points" + self._bracket(each, interval(each))
+
+    def _verdict(
+        self, data: str, row: str, other: str, value: Callable[[Mapping[str, Any]], float]
+    ) -> str:
+        mine, theirs = (self._values(data, name, value) for name in (row, other))
+        each = differences(mine, theirs)
+        if len(each) < self.seeds:
+            return "not measured yet with all seeds"
+        low, high = interval(each)
+        return "better" if low > 0 else "worse" if high < 0 else "not told apart"
 
     def _bracket(self, values: Sequence[float], limits: tuple[float, float]) -> str:
         """Return what stands behind a mean: its interval, and how many seeds if some are missing."""

@@ -62,6 +62,16 @@ def test_a_difference_is_taken_seed_by_seed(page):
     assert shown == f"+15.0 points ({15 - half:.1f} to {15 + half:.1f})"
 
 
+def test_a_verdict_is_given_where_the_interval_of_the_difference_leaves_out_zero(found):
+    assert Page(found, ROWS, ("set/a",), 3).filled("{verdict:set/a:one:other}") == "better"
+    assert Page(found, ROWS, ("set/a",), 3).filled("{verdict:set/a:other:one}") == "worse"
+    close = {**found, cell("set/a", "one", {}, 0): measured(0.6)}
+    assert Page(close, ROWS, ("set/a",), 3).filled("{verdict:set/a:one:other}") == "not told apart"
+    assert "not measured yet" in Page(found, ROWS, ("set/a",), 4).filled(
+        "{verdict:set/a:one:other}"
+    )
+
+
 def test_what_is_missing_is_visible(found):
     del found[cell("set/a", "one", {}, 2)]
     page = Page(found, ROWS, ("set/a",), 3)
