@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tlf.engine import running
+from tlf.engine import stepping
 from tlf.engine.freeze import FreezeContract
 from tlf.engine.inference import Inference
 from tlf.engine.loop import Trainer
@@ -129,20 +129,20 @@ def test_a_frozen_tensor_that_changes_between_two_steps_fails_the_second(
             if len(begun) == 2 and moment == "optimizer":
                 change(model, f"backbone.{name}")
 
-    monkeypatch.setattr(running, "StepOptimizer", ChangingOptimizer)
+    monkeypatch.setattr(stepping, "StepOptimizer", ChangingOptimizer)
     message = rf"1 frozen tensors changed in step `second`: `backbone\.{name}`"
     with pytest.raises(RunError, match=message):
         run(strategy="acme/head-twice", cache=cache)
 
 
 def test_a_frozen_tensor_that_changes_while_a_head_is_solved_for_fails_the_run(run, monkeypatch):
-    solve = running.HeadSolver.solve
+    solve = stepping.HeadSolver.solve
 
     def solve_and_change(self):
         change(self.model, "backbone.stem.0.weight")
         return solve(self)
 
-    monkeypatch.setattr(running.HeadSolver, "solve", solve_and_change)
+    monkeypatch.setattr(stepping.HeadSolver, "solve", solve_and_change)
     with pytest.raises(RunError, match=r"in step `solved`: `backbone\.stem\.0\.weight`"):
         run(strategy="acme/solved")
 
@@ -152,8 +152,8 @@ def test_an_optimizer_that_still_holds_what_is_frozen_again_fails_the_run(run, m
     """A gradient of zeros moves a weight by momentum and decay."""
 
     class OldOptimizer(StepOptimizer):
-        def __init__(self, model, step, training, precision, previous=None):
-            super().__init__(model, step, training, precision, previous)
+        def __init__(self, model, step, training, precision, previous=None, origin=None):
+            super().__init__(model, step, training, precision, previous, origin)
             if previous is not None:
                 self.torch_optimizer = previous.torch_optimizer
                 self._peak_rates = previous._peak_rates
@@ -165,7 +165,7 @@ def test_an_optimizer_that_still_holds_what_is_frozen_again_fails_the_run(run, m
                         parameter.grad = torch.zeros_like(parameter)
             super().step(factor)
 
-    monkeypatch.setattr(running, "StepOptimizer", OldOptimizer)
+    monkeypatch.setattr(stepping, "StepOptimizer", OldOptimizer)
     with pytest.raises(RunError, match="frozen tensors changed in step `head`") as caught:
         run(strategy="acme/top-then-head", cache=cache)
     assert "`backbone.hidden.1.weight`" in str(caught.value)
@@ -178,13 +178,13 @@ def test_an_optimizer_that_holds_what_is_frozen_without_gradients_changes_nothin
     expected = run(strategy="acme/top-then-head", cache=OFF)
 
     class GreedyOptimizer(StepOptimizer):
-        def __init__(self, model, step, training, precision, previous=None):
-            super().__init__(model, step, training, precision, previous)
+        def __init__(self, model, step, training, precision, previous=None, origin=None):
+            super().__init__(model, step, training, precision, previous, origin)
             frozen = list(model.parameters_of(step.frozen).values())
             self.torch_optimizer.add_param_group({"params": frozen})
             self._peak_rates.append(1.0)
 
-    monkeypatch.setattr(running, "StepOptimizer", GreedyOptimizer)
+    monkeypatch.setattr(stepping, "StepOptimizer", GreedyOptimizer)
     assert run(strategy="acme/top-then-head", cache=cache).results == expected.results
 
 
@@ -194,8 +194,8 @@ class StaleOptimizer(StepOptimizer):
     #: Whether it claims to hold what it does not.
     claims = True
 
-    def __init__(self, model, step, training, precision, previous=None):
-        super().__init__(model, step, training, precision, previous)
+    def __init__(self, model, step, training, precision, previous=None, origin=None):
+        super().__init__(model, step, training, precision, previous, origin)
         if previous is not None:
             self.torch_optimizer = previous.torch_optimizer
             self._peak_rates = previous._peak_rates
@@ -207,7 +207,7 @@ class StaleOptimizer(StepOptimizer):
 def test_an_optimizer_that_misses_what_is_thawed_fails_the_run(run, monkeypatch, claims):
     """The thawed parameters get gradients, and nothing ever comes of them."""
     monkeypatch.setattr(StaleOptimizer, "claims", claims)
-    monkeypatch.setattr(running, "StepOptimizer", StaleOptimizer)
+    monkeypatch.setattr(stepping, "StepOptimizer", StaleOptimizer)
     with pytest.raises(
         RunError, match="thawed parameters are not in the optimizer in step `thaw-1`"
     ):
