@@ -1,6 +1,8 @@
 # Everything a developer types. `make test` sets itself up on a fresh machine.
 PYTHON ?= python3
 BIN := .venv/bin
+# A process for each core, each with one thread: networks as small as those of the tests use no more.
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
 
 .PHONY: setup demo test lint test-all test-gpu bench docs stages format clean
 
@@ -18,7 +20,7 @@ demo: setup
 
 # At most 10 minutes on 2 cores, the set-up included.
 test: setup lint
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
 lint: setup
 	$(BIN)/ruff format --check .
@@ -28,7 +30,7 @@ lint: setup
 
 # At most 75 minutes: every model of every family, fresh environments.
 test-all: setup lint
-	$(BIN)/pytest -m "not gpu"
+	$(PYTEST) -m "not gpu"
 
 # On a machine with a GPU.
 test-gpu: setup
