@@ -31,6 +31,13 @@ def test_a_run_ends_with_a_summary_what_to_type_next_and_its_directory(tlf, spec
     assert ESCAPE not in out + err
 
 
+def test_a_step_that_was_undone_is_marked_in_the_table(finished, capsys):
+    first, *rest = finished.report["steps"]
+    steps = [{**first, "name": "thaw-1", "selection": {"undone": True}}, *rest]
+    show_result(replace(finished, report={**finished.report, "steps": steps}))
+    assert re.search(r"^thaw-1 \(undone\) ", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_what_to_type_next_can_be_typed(finished, capsys):
     show_result(replace(finished, directory=Path("runs/my run")))
     out, err = capsys.readouterr()
