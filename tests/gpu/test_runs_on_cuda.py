@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import subprocess
 import sys
 
@@ -154,6 +155,26 @@ def test_features_that_are_found_are_those_that_are_computed(spec_on_gpu, precis
     first = lines(runs[0].directory / "metrics.jsonl")[0]
     for run in runs[1:]:
         assert lines(run.directory / "metrics.jsonl")[0] == first
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    ("strategy", "options", "recorded"),
+    [
+        ("robust", {"trainings": 2, "soup": "greedy"}, "combined"),
+        ("surgical", {"count": 1}, "picked"),
+        ("gradual-unfreezing", {"advance": "on-plateau"}, "selection"),
+        ("l2-sp", {}, "cache"),
+    ],
+)
+def test_weights_are_averaged_picked_put_back_and_pulled(
+    spec_on_gpu, precision, strategy, options, recorded
+):
+    changes = {"strategy": {"name": strategy, "options": options}}
+    training = {"epochs": 2, "batch_size": 8}
+    run = tlf.run(spec_on_gpu(precision, **changes, training=training))
+    assert recorded in run.report["steps"][-1]
+    assert math.isfinite(run.metrics["loss"])
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
