@@ -94,6 +94,22 @@ class RateOptions(Options):
         )
 
 
+class FewParametersOptions(RateOptions):
+    """The same where only a few of the backbone's parameters learn: they have to do what all would.
+
+    The default is what was best for `norm-tuning` on held-out images. Ben Zaken et al., 2022
+    (https://arxiv.org/abs/2106.10199) take rates that are far above those of full fine-tuning too.
+    """
+
+    body_rate: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=1.0,
+        description="The learning rate of what learns in the backbone, as a fraction of "
+        "`training.learning_rate`.",
+    )
+
+
 def shares_of(total: int, count: int) -> list[int]:
     """Return whole numbers with a given sum, as equal as can be, the larger ones last.
 

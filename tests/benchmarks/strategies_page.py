@@ -209,8 +209,7 @@ class Page:
     def _points(
         self, data: str, row: str, other: str, value: Callable[[Mapping[str, Any]], float]
     ) -> str:
-        mine, theirs = (self._values(data, name, value) for name in (row, other))
-        each = differences(mine, theirs)
+        each = self._differences(data, row, other, value)
         if not each:
             return MISSING
         mean = 100 * statistics.fmean(each)
@@ -219,12 +218,18 @@ class Page:
     def _verdict(
         self, data: str, row: str, other: str, value: Callable[[Mapping[str, Any]], float]
     ) -> str:
-        mine, theirs = (self._values(data, name, value) for name in (row, other))
-        each = differences(mine, theirs)
+        each = self._differences(data, row, other, value)
         if len(each) < self.seeds:
             return "not measured yet with all seeds"
         low, high = interval(each)
         return "better" if low > 0 else "worse" if high < 0 else "not told apart"
+
+    def _differences(
+        self, data: str, row: str, other: str, value: Callable[[Mapping[str, Any]], float]
+    ) -> list[float]:
+        """Return the differences of the seeds that both rows have."""
+        mine, theirs = (self._values(data, name, value) for name in (row, other))
+        return [mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())]
 
     def _bracket(self, values: Sequence[float], limits: tuple[float, float]) -> str:
         """Return what stands behind a mean: its interval, and how many seeds if some are missing."""
@@ -244,11 +249,6 @@ def accuracy_of(found: Mapping[str, Any]) -> float:
 def corrupted_of(found: Mapping[str, Any]) -> float:
     """Return the mean of a cell's accuracies over the kinds of damage."""
     return statistics.fmean(found["corrupted"][kind] for kind in DAMAGES)
-
-
-def differences(mine: Mapping[int, float], theirs: Mapping[int, float]) -> list[float]:
-    """Return the differences of the seeds that both have."""
-    return [mine[seed] - theirs[seed] for seed in sorted(mine.keys() & theirs.keys())]
 
 
 def anchor(data: str, row: str) -> str:

@@ -11,7 +11,7 @@ from tlf.engine.descriptions import describe_features, describe_images
 from tlf.engine.features import Features, Feed, Filling
 from tlf.engine.remembered import FileMemory, StoredImages
 from tlf.engine.wanted import Wanted, stored_shares, usage_of, with_caches
-from tlf.planning import Costs, StepCache, decide_cache
+from tlf.planning import Costs, StepCache, Usage, decide_cache
 
 if TYPE_CHECKING:
     from tlf.cache import Cache, Entry
@@ -63,17 +63,26 @@ def decided_plan(
     """
     plan = job.plan
     usages = [usage_of(plan, step, cut) for step, cut in zip(plan.steps, cuts, strict=True)]
+    shared = plan.training["views"] != "every-epoch"
+    return with_caches(plan, _decided(job, usages, costs, shared_views=shared, stored=stored))
+
+
+def _decided(
+    job: Job,
+    usages: Sequence[Usage],
+    costs: Costs,
+    *,
+    spent: int = 0,
+    shared_views: bool = False,
+    stored: Mapping[int, float] | None = None,
+) -> tuple[StepCache, ...]:
+    """Return what some steps keep, of what the spec allows and other steps leave."""
     off = job.spec.cache.mode == "off"
-    caches = decide_cache(
-        usages,
-        costs,
-        budget=0 if off else int(job.spec.cache.max_gb * 1e9),
-        shared_views=plan.training["views"] != "every-epoch",
-        stored=stored,
-    )
+    budget = 0 if off else max(0, int(job.spec.cache.max_gb * 1e9) - spent)
+    caches = decide_cache(usages, costs, budget=budget, shared_views=shared_views, stored=stored)
     if off:
-        caches = tuple(replace(one, why="`cache.mode` is `off`") for one in caches)
-    return with_caches(plan, caches)
+        return tuple(replace(one, why="`cache.mode` is `off`") for one in caches)
+    return caches
 
 
 #: Images by which it is found out what share of a split is stored.
@@ -140,13 +149,11 @@ class Boundary:
             plan: The plan so far.
         """
         self.cuts = (*self.cuts[:index], cut, *self.cuts[index + 1 :])
-        spec = self.job.spec.cache
-        others = sum(one.cache.bytes for place, one in enumerate(plan.steps) if place != index)
-        budget = 0 if spec.mode == "off" else max(0, int(spec.max_gb * 1e9) - others)
         before, after = plan.steps[:index], plan.steps[index + 1 :]
         plan = replace(plan, steps=(*before, step, *after))
+        spent = sum(one.cache.bytes for one in (*before, *after))
         usage = usage_of(plan, step, cut)
-        (cache,) = decide_cache([usage], self._costs(), budget=budget, shared_views=False)
+        (cache,) = _decided(self.job, [usage], self._costs(), spent=spent)
         # Decoded images are kept, or not, from the start of the run on.
         step = replace(step, cache=replace(cache, decoded=step.cache.decoded))
         return replace(plan, steps=(*before, step, *after))

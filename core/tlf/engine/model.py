@@ -114,11 +114,6 @@ class Model:
         groups[f"{HEAD}:bias"] = Group(parameters=(f"{linear}bias",), buffers=())
         return groups
 
-    @staticmethod
-    def head_groups() -> tuple[str, ...]:
-        """Return the names of the head's groups."""
-        return (f"{HEAD}:weight", f"{HEAD}:bias")
-
     def parameters_of(self, groups: Iterable[str]) -> dict[str, nn.Parameter]:
         """Return the parameters of some groups by name, in the order of the network.
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tlf.plugin import HEAD
-
 if TYPE_CHECKING:
     from tlf.engine.model import Model
     from tlf.planning import PlannedStep
@@ -64,34 +62,24 @@ class StepOptimizer:
         self.parameters = model.parameters_of(step.trainable)
         self.clip_norm = training.clip_norm
         self._peak_rates = [step.rates[group] for group in step.trainable]
-        self.torch_optimizer = _create(
-            [
-                {
-                    "params": list(model.parameters_of([group]).values()),
-                    "weight_decay": training.weight_decay if _decays(group, step) else 0.0,
-                }
-                for group in step.trainable
-            ],
-            training,
-            fused=self._fused,
-        )
         self._pull = step.pull
-        self._origin = self._beside(origin or {}) if step.pull else []
+        # Of each group that is pulled, its parameters, each with what it is drawn to.
+        self._drawn: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+        groups = []
+        for number, group in enumerate(step.trainable):
+            parameters = model.parameters_of([group])
+            if step.pull and origin is not None:
+                self._drawn[number] = [
+                    (one, state_beside(one, origin[name], fused=self._fused))
+                    for name, one in parameters.items()
+                    if name in origin
+                ]
+            decays = group.endswith(":weight") and not self._drawn.get(number)
+            decay = training.weight_decay if decays else 0.0
+            groups.append({"params": list(parameters.values()), "weight_decay": decay})
+        self.torch_optimizer = _create(groups, training, fused=self._fused)
         if previous is not None:
             self._take_over(previous)
-
-    def _beside(self, origin: Mapping[str, torch.Tensor]) -> list[list[torch.Tensor | None]]:
-        """Return what each parameter is drawn to, group by group; None for nothing."""
-        names = {id(parameter): name for name, parameter in self.parameters.items()}
-        return [
-            [
-                state_beside(one, origin[names[id(one)]], fused=self._fused)
-                if names[id(one)] in origin
-                else None
-                for one in group["params"]
-            ]
-            for group in self.torch_optimizer.param_groups
-        ]
 
     def _take_over(self, previous: StepOptimizer) -> None:
         # Parameters are matched by identity: two tensors of equal values are two parameters.
@@ -139,11 +127,10 @@ class StepOptimizer:
     def _draw_back(self) -> None:
         # Beside the gradient and not in it, like the decay: Adam would divide a penalty's gradient by
         # the size of the loss's (Loshchilov and Hutter, 2017, https://arxiv.org/abs/1711.05101).
-        for group, origins in zip(self.torch_optimizer.param_groups, self._origin, strict=True):
-            share = min(1.0, group["lr"] * self._pull)
-            for parameter, origin in zip(group["params"], origins, strict=True):
-                if origin is not None:
-                    parameter.lerp_(origin, share)
+        for number, drawn in self._drawn.items():
+            rate = self.torch_optimizer.param_groups[number]["lr"]
+            for parameter, origin in drawn:
+                parameter.lerp_(origin, min(1.0, rate * self._pull))
 
     def forget(self, groups: Iterable[str] | None = None) -> None:
         """Drop what is known of parameters that are no longer where they were left.
@@ -176,12 +163,6 @@ class StepOptimizer:
                     key: state_beside(parameter, value, fused=self._fused)
                     for key, value in values.items()
                 }
-
-
-def _decays(group: str, step: PlannedStep) -> bool:
-    """Say whether the parameters of a group decay toward 0."""
-    pulled = step.pull > 0 and not group.startswith(f"{HEAD}:")
-    return group.endswith(":weight") and not pulled
 
 
 def state_beside(parameter: torch.Tensor, value: Any, *, fused: bool) -> Any:  # noqa: ANN401

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -89,7 +89,8 @@ class Stepper:
         changing = {group for step in plan.steps for group in step.trainable}
         kept = {step.begin for step in plan.steps} | {n for s in plan.steps for n in s.snapshots}
         pulled = {group for step in plan.steps if step.pull for group in step.trainable}
-        self.origin = snapshot(self.model, pulled - set(self.model.head_groups()))
+        head = self.model.outline.stages[-1]
+        self.origin = snapshot(self.model, pulled - set(head.groups))
         optimizer: StepOptimizer | None = None
         evaluation: Evaluation | None = None
         for index, planned in enumerate(plan.steps):
@@ -201,8 +202,7 @@ class Stepper:
             if watch.went_past:
                 assert watch.state is not None
                 self.go_back(watch.state, optimizer)
-                evaluation = self.evaluate("validation", feed)
-                metrics = measure(evaluation, self.job.spec.evaluation.metrics)
+                evaluation, metrics = self.validate(feed)
             self.say(_told(step, watch, self.progress.epochs_done - first))
         self.contract.check(before, step.name)
         taken = replace(step, epochs=step.epochs - self.left_over)
@@ -218,12 +218,11 @@ class Stepper:
         """
         if not step.watched:
             return None
-        assert self.job.plan.selection_on is not None
         return Watch(
             take=lambda: snapshot(self.model, step.trainable),
             patience=step.patience,
             undo=step.undo,
-            before=Score.of(self.evaluate(self.job.plan.selection_on, feed)),
+            before=self.score(feed),
         )
 
     def train_epoch(
@@ -242,8 +241,7 @@ class Stepper:
         seconds = self.progress.seconds
         seconds["train"] += trained.seconds
         seconds["data"] += trained.waited
-        evaluation = self.evaluate("validation", trainer.feed)
-        metrics = measure(evaluation, self.job.spec.evaluation.metrics)
+        evaluation, metrics = self.validate(trainer.feed)
         record: dict[str, Any] = {
             "epoch": epoch + 1,
             "step": trainer.step.name,
@@ -251,7 +249,9 @@ class Stepper:
             "validation": metrics,
         }
         if watch is not None:
-            record["selection"] = self.looked_at(watch, trainer.feed, epoch, evaluation).as_json()
+            score = self.score(trainer.feed, evaluation)
+            watch.look(score, epoch + 1)
+            record["selection"] = score.as_json()
         self.write_line("metrics.jsonl", record)
         whole = trained.seconds + trained.waited + trained.prefix
         self.write_line(
@@ -269,21 +269,26 @@ class Stepper:
         self.listener.epoch_finished(record)
         return evaluation, metrics
 
-    def looked_at(self, watch: Watch, feed: Feed, epoch: int, validation: Evaluation) -> Score:
-        """Return how good an epoch is on the images to choose on, and let the step's watch know.
+    def validate(self, feed: Feed) -> tuple[Evaluation, dict[str, float]]:
+        """Return what the network says about the validation images, and its metrics.
 
         Args:
-            watch: Hears of it.
             feed: Makes what goes into the part that learns.
-            epoch: Index of the epoch in the whole run.
-            validation: What the network says about the validation images.
+        """
+        evaluation = self.evaluate("validation", feed)
+        return evaluation, measure(evaluation, self.job.spec.evaluation.metrics)
+
+    def score(self, feed: Feed, validation: Evaluation | None = None) -> Score:
+        """Return how good the network is on the images to choose on.
+
+        Args:
+            feed: Makes what goes into the part that learns.
+            validation: What it says about the validation images, if that is known.
         """
         split = self.job.plan.selection_on
         assert split is not None
-        chosen_on = validation if split == "validation" else self.evaluate(split, feed)
-        score = Score.of(chosen_on)
-        watch.look(score, epoch + 1)
-        return score
+        known = validation if split == "validation" else None
+        return Score.of(known or self.evaluate(split, feed))
 
     def solve(self, step: PlannedStep, feed: Feed) -> Evaluation:
         """Solve for the head, and prove that everything else stayed as it was.
@@ -316,15 +321,14 @@ class Stepper:
         started, work = time.perf_counter(), replace(feed.features.work)
         before = self.contract.begin(step.frozen)
         states = [self.snapshots[name] for name in step.snapshots]
-        split = self.job.plan.selection_on
 
-        def score(shares: object) -> Score:
-            assert split is not None
-            self.go_back(averaged(states, shares), None)  # type: ignore[arg-type]
-            return Score.of(self.evaluate(split, feed))
+        def score(shares: Sequence[float]) -> Score:
+            self.go_back(averaged(states, shares), None)
+            return self.score(feed)
 
         shares, tried = choose_shares(step, score)
-        combined = {**tried, "chosen_on": split if tried["tried"] else None}
+        chosen_on = self.job.plan.selection_on if tried["tried"] else None
+        combined = {**tried, "chosen_on": chosen_on}
         self.go_back(averaged(states, shares), optimizer)
         evaluation, metrics = self.settled(step, feed, combined=combined)
         self.log(f"step {step.name}: shares {shares} of {step.snapshots}, {metrics}")
@@ -342,8 +346,7 @@ class Stepper:
             feed: Makes what goes into the part that differs.
             what: What was chosen, under its name.
         """
-        evaluation = self.evaluate("validation", feed)
-        metrics = measure(evaluation, self.job.spec.evaluation.metrics)
+        evaluation, metrics = self.validate(feed)
         record = {
             "epoch": self.progress.epochs_done,
             "step": step.name,

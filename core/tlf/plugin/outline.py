@@ -7,11 +7,12 @@ gives rates to; each is named `stage:kind`, and the name of a stage alone means 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
+
+from tlf.errors import nearest
 
 GroupKind = Literal["weight", "bias", "norm"]
 GROUP_KINDS: tuple[GroupKind, ...] = ("weight", "bias", "norm")
@@ -170,11 +171,11 @@ class Outline:
     def _index(self, name: str, where: str) -> int:
         if name in self.body:
             return self.body.index(name)
-        near = difflib.get_close_matches(name, self.body, n=1)
+        near = nearest(name, self.body)
         raise PlanError(
             f"`{name}` is no stage of this network",
             option=where,
-            hint=f"did you mean `{near[0]}`?" if near else self._stages_hint(),
+            hint=f"did you mean `{near}`?" if near else self._stages_hint(),
         )
 
     def _stages_hint(self) -> str:

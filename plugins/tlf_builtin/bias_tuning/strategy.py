@@ -8,19 +8,11 @@ from typing import Literal
 from pydantic import Field
 
 from tlf.plugin import Budget, Outline, PlanError, Step, Strategy
-from tlf_builtin.body import RateOptions
+from tlf_builtin.body import FewParametersOptions
 
 
-class BiasTuningOptions(RateOptions):
+class BiasTuningOptions(FewParametersOptions):
     """Options of `bias-tuning`."""
-
-    # As of `norm-tuning`. Ben Zaken et al. take rates that are far above those of full fine-tuning too.
-    body_rate: float = Field(
-        default=1.0,
-        gt=0.0,
-        le=1.0,
-        description="The biases' learning rate as a fraction of `training.learning_rate`.",
-    )
 
     norms: Literal["frozen", "learn"] = Field(
         default="frozen",

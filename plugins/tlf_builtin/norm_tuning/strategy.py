@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import Field
-
 from tlf.plugin import Budget, Outline, PlanError, Step, Strategy
-from tlf_builtin.body import RateOptions
+from tlf_builtin.body import FewParametersOptions
 
 
-class NormTuningOptions(RateOptions):
+class NormTuningOptions(FewParametersOptions):
     """Options of `norm-tuning`."""
-
-    # Few parameters have to do what all would: on held-out images the highest rate was the best.
-    body_rate: float = Field(
-        default=1.0,
-        gt=0.0,
-        le=1.0,
-        description="The normalisations' learning rate as a fraction of `training.learning_rate`.",
-    )
 
 
 class NormTuning(Strategy[NormTuningOptions]):
