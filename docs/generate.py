@@ -34,6 +34,8 @@ COMMANDS = (
     ("plugins",),
     ("plugins", "list"),
     ("plugins", "show"),
+    ("plugins", "check"),
+    ("plugins", "new"),
     ("spec",),
     ("spec", "schema"),
     ("spec", "validate"),

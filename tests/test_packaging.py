@@ -39,9 +39,10 @@ def wheel(tmp_path_factory):
 @pytest.mark.slow
 def test_the_wheel_has_every_module_the_readmes_and_the_types(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    for room, package in (("core", "tlf"), ("plugins", "tlf_builtin")):
+    rooms = (("core", "tlf"), ("core", "tlf_pytest"), ("plugins", "tlf_builtin"))
+    for room, package in rooms:
         for path in (ROOT / room / package).rglob("*"):
-            if path.suffix in {".py", ".md"} or path.name == "py.typed":
+            if path.suffix in {".py", ".md", ".txt"} or path.name == "py.typed":
                 assert path.relative_to(ROOT / room).as_posix() in names
     assert not any(name.startswith(("tests/", "docs/", "examples/")) for name in names)
 

@@ -2,23 +2,27 @@
 
 Plugins are entry points of the group `tlf.v1`. Each is loaded, its hooks are checked and called, and
 what it declares is checked, all in one go: whatever goes wrong, the plugin contributes nothing, and is
-kept on record with the reason. Entry points of another version's group are not even imported.
+kept on record with the reason. Entry points of another version's group are not even imported, nor are
+those that the environment variable `TLF_PLUGINS` leaves out.
 """
 
 from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
+from importlib.machinery import PathFinder
+from pathlib import Path
 from typing import Literal
 
 import pluggy
 
-from tlf.errors import did_you_mean
+from tlf.errors import did_you_mean, nearest
 from tlf.plugin import hooks
 from tlf.plugin.declarations import KINDS, Declaration
 from tlf.plugin.hooks import ENTRY_POINT_GROUP, PROJECT
@@ -30,7 +34,14 @@ from tlf.plugin.rules import (
     check_plugin_name,
 )
 
+#: The environment variable that names the plugins to use, separated by commas; tlf's own always are.
+CHOSEN_PLUGINS = "TLF_PLUGINS"
+
+State = Literal["ok", "broken", "incompatible", "disabled"]
+
 _GROUP = re.compile(r"tlf\.v(\d+)")
+#: What takes seconds to import, and no command that lists plugins needs.
+_SLOW = ("torch", "tensorflow", "jax")
 
 
 @dataclass(frozen=True)
@@ -39,12 +50,13 @@ class PluginRecord:
 
     Attributes:
         name: Name of its entry point.
-        distribution: The distribution that it is of.
+        distribution: The distribution that it is of; empty if it is not installed.
         version: That distribution's version.
         value: Where its module is, as the entry point says it: `tlf_acme`, `tlf_acme:plugin`.
         state: `ok`; `broken` if it cannot be used; `incompatible` if it is for another version of
-            the plugin API.
+            the plugin API; `disabled` if `TLF_PLUGINS` leaves it out.
         reason: Why it is not `ok`, or None.
+        note: What should be known of it though it is `ok`, or None: that it slows down every command.
         declarations: What it provides, by kind. Empty if it is not `ok`.
     """
 
@@ -52,14 +64,27 @@ class PluginRecord:
     distribution: str
     version: str
     value: str
-    state: Literal["ok", "broken", "incompatible"]
+    state: State
     reason: str | None = None
+    note: str | None = None
     declarations: Mapping[str, tuple[Declaration, ...]] = field(default_factory=dict)
 
     @property
     def origin(self) -> str:
         """The distribution and its version."""
-        return f"{self.distribution} {self.version}"
+        return f"{self.distribution} {self.version}" if self.distribution else "not installed"
+
+    @property
+    def fails(self) -> bool:
+        """Whether somebody has to mend something: it is neither in use nor left out on purpose."""
+        return self.state in ("broken", "incompatible")
+
+    @property
+    def file(self) -> Path | None:
+        """The file of its module, found without importing it; None if no folder of the path has it."""
+        name = self.value.partition(":")[0]
+        known = getattr(sys.modules.get(name), "__file__", None)
+        return Path(known) if known else _file_of(name)
 
 
 @dataclass(frozen=True)
@@ -78,9 +103,16 @@ class _Found:
     def is_current(self) -> bool:
         return self.entry_point.group == ENTRY_POINT_GROUP
 
-    def record(
-        self, state: Literal["ok", "broken", "incompatible"], reason: str | None = None
-    ) -> PluginRecord:
+    def is_in(self, chosen: set[str] | None) -> bool:
+        """Say whether it is to be used: one of tlf's own always is.
+
+        Args:
+            chosen: Names of the plugins to use besides; None for all.
+        """
+        own = self.distribution == OWN_DISTRIBUTION
+        return chosen is None or own or self.entry_point.name in chosen
+
+    def record(self, state: State, reason: str | None = None) -> PluginRecord:
         point = self.entry_point
         return PluginRecord(point.name, self.distribution, self.version, point.value, state, reason)
 
@@ -99,17 +131,40 @@ def discover(distributions: Iterable[metadata.Distribution] | None = None) -> li
             item.distribution,
         ),
     )
+    chosen = _chosen()
     owners: dict[str, list[_Found]] = {}
     for item in found:
         if item.is_current:
             owners.setdefault(item.entry_point.name, []).append(item)
     current = {(item.distribution, item.entry_point.name) for item in found if item.is_current}
     records = [
-        _record(item, owners)
+        _record(item, owners) if item.is_in(chosen) else _left_out(item)
         for item in found
         if item.is_current or (item.distribution, item.entry_point.name) not in current
     ]
-    return _without_clashes(records)
+    names = {item.entry_point.name for item in found}
+    absent = [_absent(name, names) for name in sorted((chosen or set()) - names)]
+    return [*_without_clashes(records), *absent]
+
+
+def _chosen() -> set[str] | None:
+    """Return the names in `TLF_PLUGINS`, or None if it is not set: then all are used."""
+    value = os.environ.get(CHOSEN_PLUGINS)
+    if value is None:
+        return None
+    return {name.strip() for name in value.split(",") if name.strip()}
+
+
+def _left_out(item: _Found) -> PluginRecord:
+    return item.record("disabled", f"`{CHOSEN_PLUGINS}` does not name it")
+
+
+def _absent(name: str, names: Iterable[str]) -> PluginRecord:
+    """Return the record of a plugin that `TLF_PLUGINS` names and that is not installed."""
+    near = nearest(name, names)
+    meant = f"; did you mean `{near}`?" if near else ""
+    reason = f"`{CHOSEN_PLUGINS}` names it, and it is not installed{meant}"
+    return PluginRecord(name, "", "", "", "broken", reason)
 
 
 def _entry_points(distributions: Iterable[metadata.Distribution]) -> Iterator[_Found]:
@@ -150,6 +205,7 @@ def _record(item: _Found, owners: Mapping[str, list[_Found]]) -> PluginRecord:
         names = " and ".join(f"`{other.distribution}`" for other in same)
         reason = f"{names} both have a plugin called `{item.entry_point.name}`; uninstall one"
         return item.record("broken", reason)
+    before = {name for name in _SLOW if name in sys.modules}
     try:
         # What a plugin prints would end up in the middle of a command's results.
         with contextlib.redirect_stdout(sys.stderr):
@@ -158,7 +214,11 @@ def _record(item: _Found, owners: Mapping[str, list[_Found]]) -> PluginRecord:
         return item.record("broken", str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises
         return item.record("broken", describe(error))
-    return replace(item.record("ok"), declarations=declarations)
+    imported = [name for name in _SLOW if name in sys.modules and name not in before]
+    note = (
+        f"slow: importing it imports {' and '.join(imported)}, so that every command waits for that"
+    )
+    return replace(item.record("ok"), declarations=declarations, note=note if imported else None)
 
 
 def describe(error: BaseException) -> str:
@@ -198,6 +258,21 @@ def _load(point: metadata.EntryPoint) -> object:
     if point.pattern.match(point.value) is None:
         raise RuleError(f"the entry point `{point.value}` is no `module` or `module:attribute`")
     return point.load()
+
+
+def _file_of(name: str) -> Path | None:
+    """Return the file of a module, and import nothing for it."""
+    path: Sequence[str] | None = None
+    whole = ""
+    found = None
+    for part in name.split("."):
+        whole = f"{whole}.{part}" if whole else part
+        found = PathFinder.find_spec(whole, path)
+        if found is None:
+            return None
+        path = found.submodule_search_locations
+    origin = None if found is None else found.origin
+    return Path(origin) if origin else None
 
 
 def _check_hooks(manager: pluggy.PluginManager, plugin: object) -> None:

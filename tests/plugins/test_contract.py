@@ -20,6 +20,10 @@ class TestCpu(PluginContract):
     plugin = "cpu"
 
 
+class TestCsv(PluginContract):
+    plugin = "csv"
+
+
 class TestCuda(PluginContract):
     plugin = "cuda"
 

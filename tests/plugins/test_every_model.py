@@ -66,7 +66,7 @@ def all_cores():
 def test_a_model_keeps_the_contract(family, model, monkeypatch):
     entry, size = ENTRIES[family], small(family, model)
     monkeypatch.setattr(networks, "input_config_of", lambda *_: InputConfig(size, size))
-    monkeypatch.setattr(networks, "_one_thread", nullcontext)
+    monkeypatch.setattr(networks, "one_thread", nullcontext)
     # The checks build both networks anew for each promise. Here they share them: the last check is
     # the only one after which they are not as they were.
     with networks.built(entry, model, {}) as (backbone, images):

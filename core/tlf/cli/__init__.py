@@ -16,9 +16,11 @@ from typer.exceptions import TyperException
 
 from tlf.cli.backbones import backbones_app
 from tlf.cli.cache import cache_app
+from tlf.cli.check import check_command
 from tlf.cli.compare import compare_command
 from tlf.cli.devices import devices_app
 from tlf.cli.init import init_command
+from tlf.cli.new import new_command
 from tlf.cli.output import make_printable, messages, silence, write_line
 from tlf.cli.plan import plan_command
 from tlf.cli.plugins import plugins_app
@@ -30,6 +32,7 @@ from tlf.errors import RunInterrupted, TlfError
 __all__ = ["app", "main"]
 
 TRACEBACK = "--traceback"
+STRICT_PLUGINS = "--strict-plugins"
 
 app = typer.Typer(
     help="Fit a pretrained network to your own images.",
@@ -47,6 +50,8 @@ app.add_typer(cache_app, name="cache")
 app.add_typer(devices_app, name="devices")
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(spec_app, name="spec")
+plugins_app.command("check")(check_command)
+plugins_app.command("new")(new_command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -66,6 +71,10 @@ def _options_of_every_command(
     traceback: Annotated[
         bool, typer.Option(TRACEBACK, help="Show where in the code an error arose.")
     ] = False,
+    strict_plugins: Annotated[
+        bool,
+        typer.Option(STRICT_PLUGINS, help="Do nothing if any installed plugin does not work."),
+    ] = False,
 ) -> None: ...
 
 
@@ -76,8 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words behind `tlf`; by default those that the process was started with.
     """
     make_printable()
-    words, traceback = _take_traceback(sys.argv[1:] if arguments is None else arguments)
+    words, flags = _take_flags(sys.argv[1:] if arguments is None else arguments)
+    traceback = TRACEBACK in flags
     try:
+        if STRICT_PLUGINS in flags:
+            _require_plugins()
         code = _invoke(words or ["--help"])
     except KeyboardInterrupt as error:
         code = _fail(RunInterrupted("stopped"), error, traceback=traceback)
@@ -94,11 +106,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _take_traceback(words: Sequence[str]) -> tuple[list[str], bool]:
-    """Take `--traceback` out of the words, wherever it stands before a `--`."""
+def _take_flags(words: Sequence[str]) -> tuple[list[str], set[str]]:
+    """Take the flags that every command has out of the words, wherever they stand before a `--`."""
     end = words.index("--") if "--" in words else len(words)
-    kept = [word for word in words[:end] if word != TRACEBACK]
-    return [*kept, *words[end:]], len(kept) < end
+    flags = {word for word in words[:end] if word in (TRACEBACK, STRICT_PLUGINS)}
+    kept = [word for word in words[:end] if word not in flags]
+    return [*kept, *words[end:]], flags
+
+
+def _require_plugins() -> None:
+    """Raise PluginError unless every plugin works, or is left out on purpose."""
+    from tlf.registry import load_registry
+
+    load_registry().require_all()
 
 
 def _invoke(words: list[str]) -> int:

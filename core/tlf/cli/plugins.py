@@ -13,7 +13,10 @@ from tlf.cli.arguments import Json
 if TYPE_CHECKING:
     from tlf.registry import Entry, PluginRecord, Registry
 
-plugins_app = typer.Typer(help="List the installed plugins, or show one.", rich_markup_mode=None)
+plugins_app = typer.Typer(
+    help="List, show or check plugins, or begin a new one.",
+    rich_markup_mode=None,
+)
 
 
 @plugins_app.command("list")
@@ -21,6 +24,10 @@ def list_command(
     kind: Annotated[
         str | None, typer.Option(metavar="KIND", help="Only this kind of thing: `strategy`, say.")
     ] = None,
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", help="Say of each where its code is and what it needs."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List what every plugin provides.
@@ -38,6 +45,8 @@ def list_command(
     registry = load_registry()
     if as_json:
         write_json([_as_json(record, registry, kind) for record in _listed(registry, kind)])
+    elif verbose:
+        show_verbose(_listed(registry, kind), registry, kind)
     else:
         show_list(registry, kind)
 
@@ -57,7 +66,7 @@ def show_command(
     from tlf.registry import load_registry
 
     registry = load_registry()
-    entries = _find(registry, name)
+    entries = find_entries(registry, name)
     if as_json:
         write_json([_entry_as_json(entry) for entry in entries])
         return
@@ -76,14 +85,66 @@ def show_list(registry: Registry, kind: str | None = None) -> None:
     from tlf.cli.tables import table
 
     rows = [
-        [entry.kind, entry.declaration.name, entry.declaration.summary, entry.plugin.origin, "ok"]
+        [
+            entry.kind,
+            entry.declaration.name,
+            entry.declaration.summary,
+            entry.plugin.origin,
+            _state(entry.plugin),
+        ]
         for entry in registry.entries(kind)
     ]
-    failed = [record for record in registry.plugins if record.state != "ok"]
-    rows += [["–", record.name, "–", record.origin, record.state] for record in failed]
+    unused = [record for record in registry.plugins if record.state != "ok"]
+    rows += [["–", record.name, "–", record.origin, record.state] for record in unused]
     results().print(table(["kind", "name", "summary", "from", "state"], rows))
-    for record in failed:
-        results().print(f"\n{record.name} is {record.state}: {record.reason}", soft_wrap=True)
+    for record in _listed(registry, kind):
+        for line in _remarks(record):
+            results().print(f"\n{line}", soft_wrap=True)
+
+
+def show_verbose(records: Sequence[PluginRecord], registry: Registry, kind: str | None) -> None:
+    """Print all that is known of plugins, one after the other.
+
+    Args:
+        records: The plugins.
+        registry: The installed plugins.
+        kind: The kind of thing to show of them, or None for all.
+    """
+    from tlf.cli.output import results
+    from tlf.cli.tables import table
+
+    for record in records:
+        facts = [
+            ["from", record.origin],
+            ["entry point", f"{record.name} = {record.value}"],
+            ["file", str(record.file or "not found")],
+        ]
+        for entry in registry.entries(kind):
+            if entry.plugin is record:
+                declaration = entry.declaration
+                requires = ", ".join(map(_requirement, declaration.requires))
+                needs = f"\nrequires {requires}" if requires else ""
+                facts.append(
+                    [
+                        f"{entry.kind}\n{declaration.name}",
+                        f"{declaration.summary}\n{declaration.target}{needs}",
+                    ]
+                )
+        results().print(table([record.name, _state(record)], facts))
+        for line in _remarks(record):
+            results().print(line, soft_wrap=True)
+        results().print()
+
+
+def _state(record: PluginRecord) -> str:
+    return f"{record.state}, slow" if record.note else record.state
+
+
+def _remarks(record: PluginRecord) -> list[str]:
+    """Return what should be known of a plugin that does not work, or not as it should."""
+    if record.state != "ok":
+        return [f"{record.name} is {record.state}: {record.reason}"]
+    return [f"{record.name} is {record.note}"] if record.note else []
 
 
 def show_entry(entry: Entry) -> None:
@@ -100,6 +161,7 @@ def show_entry(entry: Entry) -> None:
     facts = [
         ["", declaration.summary],
         ["plugin", f"{plugin.name}, from {plugin.origin}, module {plugin.value}"],
+        ["file", str(plugin.file or "not found")],
         ["code", declaration.target],
         ["requires", ", ".join(map(_requirement, declaration.requires)) or "nothing more"],
     ]
@@ -125,9 +187,18 @@ def show_entry(entry: Entry) -> None:
     results().print()
 
 
-def _find(registry: Registry, name: str) -> Sequence[Entry]:
-    """Return what goes by a name, as a plugin or as a thing that one provides."""
+def find_entries(registry: Registry, name: str) -> Sequence[Entry]:
+    """Return what goes by a name, as a plugin or as a thing that one provides.
+
+    Args:
+        registry: The installed plugins.
+        name: The name.
+
+    Raises:
+        PluginError: Nothing does, or the plugin does not work.
+    """
     from tlf.errors import PluginError, did_you_mean
+    from tlf.registry.entries import way_out
 
     entries = [
         entry for entry in registry.entries() if name in (entry.plugin.name, entry.declaration.name)
@@ -137,7 +208,7 @@ def _find(registry: Registry, name: str) -> Sequence[Entry]:
             raise PluginError(
                 f"the plugin `{record.name}`, from {record.origin}, is {record.state}: "
                 f"{record.reason}",
-                hint=f"it contributes nothing until that is mended; its module is `{record.value}`",
+                hint=way_out(record),
             )
     if not entries:
         names = {record.name for record in registry.plugins}
@@ -164,8 +235,10 @@ def _as_json(record: PluginRecord, registry: Registry, kind: str | None) -> dict
         "distribution": record.distribution,
         "version": record.version,
         "module": record.value,
+        "file": None if record.file is None else str(record.file),
         "state": record.state,
         "reason": record.reason,
+        "note": record.note,
         "provides": [
             {
                 "kind": entry.kind,
@@ -188,6 +261,7 @@ def _entry_as_json(entry: Entry) -> dict[str, Any]:
         "distribution": plugin.distribution,
         "version": plugin.version,
         "module": plugin.value,
+        "file": None if plugin.file is None else str(plugin.file),
         "target": declaration.target,
         "requires": list(declaration.requires),
         "examples": [dict(example) for example in declaration.examples],

@@ -30,7 +30,7 @@ def predict_command(
         from tlf.data import list_images
         from tlf.engine.predictor import Prediction, load
 
-        predictor = load(run)
+        predictor = load(run, warn=_warn)
         outcomes = list(predictor.stream(list_images(images), top=top))
     predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
     if as_json:
@@ -51,3 +51,9 @@ def predict_command(
         )
     if unreadable:
         raise DataError(f"{len(unreadable)} of {len(outcomes)} files could not be read")
+
+
+def _warn(message: str) -> None:
+    from tlf.cli.output import messages
+
+    messages().print(f"warning: {message}", soft_wrap=True)

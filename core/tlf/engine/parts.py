@@ -28,6 +28,7 @@ from tlf.plugin import (
     DeviceBackend,
     InputConfig,
     Item,
+    Observer,
     PlanError,
     Precision,
     Strategy,
@@ -100,6 +101,7 @@ def parts_of(spec: RunSpec) -> tuple[tuple[str, str], ...]:
         ("device", spec.device.name),
         ("strategy", spec.strategy.name),
         ("transform", spec.transforms.name),
+        *(("observer", observer.name) for observer in spec.observers),
     )
 
 
@@ -151,6 +153,19 @@ def make_source(registry: Registry, part: PartSpec, folder: Path) -> Made[DataSo
     return _make(registry, "data-source", part, folder)
 
 
+def make_observers(
+    registry: Registry, parts: Sequence[PartSpec], folder: Path
+) -> tuple[Made[Observer[Any]], ...]:
+    """Return the observers of a run.
+
+    Args:
+        registry: The installed plugins.
+        parts: What the spec says.
+        folder: What relative paths in it start from.
+    """
+    return tuple(_make(registry, "observer", part, folder) for part in parts)
+
+
 def make_device(
     registry: Registry, part: PartSpec, unavailable: Callable[[str], TlfError]
 ) -> Device:
@@ -169,6 +184,48 @@ def make_device(
     for what in _wrong_device(device):
         made.require(False, what)
     return device
+
+
+def fitted_device(device: Device, family: Made[BackboneFamily[Any]]) -> Device:
+    """Return a device that runs networks as their family allows it.
+
+    Args:
+        device: The device.
+        family: Says what its networks can do without.
+    """
+    allowed = family.part
+    fits = (allowed.channels_last or not device.channels_last) and (
+        allowed.autocast or device.precision == "float32"
+    )
+    return device if fits else _FittedDevice(device, family)
+
+
+class _FittedDevice(Device):
+    """A device without what a family's networks cannot do with."""
+
+    def __init__(self, device: Device, family: Made[BackboneFamily[Any]]) -> None:
+        name = family.entry.declaration.name
+        self._device = device
+        self.torch_device = device.torch_device
+        self.chunk_size = device.chunk_size
+        self.pin_memory = device.pin_memory
+        self.precision = device.precision if family.part.autocast else "float32"
+        self.channels_last = device.channels_last and family.part.channels_last
+        self.reason = f"{device.reason}, as far as `{name}` networks allow it"
+
+    def autocast(self) -> torch.autocast:
+        """Return the device's own context, or one that does nothing in float32."""
+        if self.precision == self._device.precision:
+            return self._device.autocast()
+        return torch.autocast(self.torch_device.type, enabled=False)
+
+    def synchronize(self) -> None:
+        """Wait until all work given to the device is done."""
+        self._device.synchronize()
+
+    def peak_memory_bytes(self) -> int:
+        """Return the most memory that was held on the device so far, in bytes."""
+        return self._device.peak_memory_bytes()
 
 
 def availability_of(registry: Registry, part: PartSpec) -> Availability:

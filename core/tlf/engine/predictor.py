@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,20 @@ from tlf.engine.artifact import DESCRIPTION, Description, read_artifact
 from tlf.engine.inference import Inference
 from tlf.engine.model import LinearHead, Model
 from tlf.engine.network import chunk_size_of, head_logits
-from tlf.engine.parts import build_backbone, make_device, make_family, make_transform, models_of
+from tlf.engine.parts import (
+    Made,
+    build_backbone,
+    fitted_device,
+    make_device,
+    make_family,
+    make_transform,
+    models_of,
+)
+from tlf.engine.provenance import changes_since, require_plugins
 from tlf.engine.solve.neighbours import KnnHead
 from tlf.errors import DataError, OutputError, PluginError, SpecError, did_you_mean
-from tlf.plugin import Device, Transform
-from tlf.registry import Registry, load_registry
+from tlf.plugin import BackboneFamily, Device, Transform
+from tlf.registry import load_registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -177,13 +187,15 @@ class Predictor:
         return Prediction(source, label, probabilities[label], probabilities)
 
 
-def load(run: str | Path) -> Predictor:
+def load(run: str | Path, *, warn: Callable[[str], None] = warnings.warn) -> Predictor:
     """Load the network of a finished run.
 
-    Only `model.safetensors` and `model.json` are read.
+    `model.safetensors` and `model.json` are all that it takes. If `environment.json` lies beside them,
+    it is compared with what is installed.
 
     Args:
         run: The run directory.
+        warn: Hears of a plugin whose code has changed since the run. A Python warning by default.
 
     Raises:
         OutputError: It is no finished run, or its files are damaged.
@@ -192,6 +204,7 @@ def load(run: str | Path) -> Predictor:
     folder = Path(run)
     description, state = read_artifact(folder)
     registry = load_registry()
+    require_plugins(folder, registry)
     try:
         device = make_device(
             registry,
@@ -199,7 +212,9 @@ def load(run: str | Path) -> Predictor:
             lambda why: _unavailable(description.device.name, why),
         )
         transform = make_transform(registry, description.transforms, description.input).part
-        model = _build(registry, description)
+        family = make_family(registry, _family_of(description), description.backbone.options)
+        device = fitted_device(device, family)
+        model = _build(family, description)
     except SpecError as error:
         problems = "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
         raise OutputError(
@@ -208,6 +223,8 @@ def load(run: str | Path) -> Predictor:
         ) from error
     _load_state(model, state, folder)
     model.to(device)
+    for change in changes_since(folder, registry):
+        warn(change)
     return Predictor(model, description.classes, transform, device)
 
 
@@ -237,10 +254,13 @@ def _unavailable(name: str, reason: str) -> PluginError:
     )
 
 
-def _build(registry: Registry, description: Description) -> Model:
+def _family_of(description: Description) -> str:
+    return description.backbone.name.partition("/")[0]
+
+
+def _build(family: Made[BackboneFamily[Any]], description: Description) -> Model:
     """Return the network that a description means, with random weights."""
-    family_name, _, name = description.backbone.name.partition("/")
-    family = make_family(registry, family_name, description.backbone.options)
+    name = description.backbone.name.partition("/")[2]
     models = models_of(family)
     if name not in models:
         raise OutputError(

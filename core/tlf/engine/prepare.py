@@ -21,6 +21,7 @@ from tlf.engine.parts import (
     Made,
     default_weights_of,
     described_options,
+    fitted_device,
     input_config_of,
     make_device,
     make_family,
@@ -106,6 +107,7 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     transform = make_transform(registry, spec.transforms, config)
     dataset = open_source(make_source(registry, spec.data, folder))
     device = make_device(registry, spec.device, lambda why: _unavailable(spec.device.name, why))
+    device = fitted_device(device, family)
     outline = outline_network(family, model, transform, config, len(dataset.classes), spec)
     budget = Budget(epochs=spec.training.epochs, images=len(dataset.splits["train"]))
     chosen = choose_strategy(registry, spec.strategy, outline, budget)

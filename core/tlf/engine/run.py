@@ -14,7 +14,7 @@ from tlf.engine.directory import RunDirectory
 from tlf.engine.generators import forked_generators
 from tlf.engine.listener import Listener
 from tlf.engine.network import build_network, inference_of
-from tlf.engine.parts import parts_of
+from tlf.engine.parts import make_observers, parts_of
 from tlf.engine.prepare import prepare
 from tlf.engine.probe import Measurement, probe_steps
 from tlf.engine.remembered import splits_kept
@@ -103,6 +103,7 @@ def run_raw(
     *,
     output_directory: str | Path | None = None,
     listener: Listener | None = None,
+    registry: Registry | None = None,
 ) -> Run:
     """Carry out a spec that has been read.
 
@@ -110,21 +111,23 @@ def run_raw(
         raw: The spec.
         output_directory: The run directory, which must not exist.
         listener: Hears about the run.
+        registry: The plugins; by default those that are installed.
 
     Raises:
         TlfError: See `run`.
     """
-    registry = load_registry()
+    registry = registry or load_registry()
     spec = check(raw, registry)
     import_parts(spec, registry)
     started = time.perf_counter()
     listener = listener or Listener()
     output = resolve_path(raw.folder, spec.output, "output")
+    observers = make_observers(registry, spec.observers, raw.folder)
     try:
         with splits_kept(spec.cache, raw.folder, registry):
             job = prepare(spec, raw.folder, registry)
         with RunDirectory(output, spec.name, output_directory) as directory:
-            running = Running(job, raw, registry, directory, listener, started)
+            running = Running(job, raw, registry, directory, listener, started, observers)
             with forked_generators(job.device.torch_device):
                 return running.carry_out()
     except KeyboardInterrupt as interrupt:

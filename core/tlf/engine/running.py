@@ -20,6 +20,7 @@ from tlf.engine.freeze import FreezeContract
 from tlf.engine.listener import Listener, kept
 from tlf.engine.metrics import Evaluation, measure
 from tlf.engine.network import build_network, inference_of
+from tlf.engine.observing import Observers
 from tlf.engine.predictions import prediction_lines
 from tlf.engine.prepare import Job
 from tlf.engine.probe import largest_step, probe_step
@@ -27,6 +28,7 @@ from tlf.engine.remembered import FileMemory, open_cache
 from tlf.engine.report import Progress, build_report
 from tlf.engine.stepping import Stepper
 from tlf.errors import RunInterrupted
+from tlf.plugin import RunFinished, RunStarted
 from tlf.registry import Registry
 from tlf.spec import RawSpec
 
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from tlf.cache import Cache
     from tlf.engine.inference import Inference
     from tlf.engine.model import Model
+    from tlf.engine.parts import Made
     from tlf.engine.predictor import Prediction
+    from tlf.plugin import Observer
 
 #: What is said of a run that is stopped before there is a run directory.
 STOPPED_EARLY = "stopped before training; nothing was written"
@@ -81,6 +85,8 @@ class Running:
         directory: Where to write.
         listener: Whom to tell.
         started: When the spec had been parsed and its plugins imported, on the performance counter.
+        watching: The observers that the spec names.
+        observers: Tells them.
         progress: What was counted and measured so far.
         loaded: The images.
         model: The network.
@@ -96,6 +102,8 @@ class Running:
     directory: RunDirectory
     listener: Listener
     started: float
+    watching: tuple[Made[Observer[Any]], ...] = ()
+    observers: Observers = field(init=False)
     progress: Progress = field(default_factory=Progress)
     loaded: Loaded = field(init=False)
     model: Model = field(init=False)
@@ -105,15 +113,30 @@ class Running:
     cuts: tuple[int, ...] = field(init=False)
     _unwritten: list[str] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        """Get ready to tell the observers."""
+        self.observers = Observers(self.watching, self.job.device.torch_device, self.warn)
+
     def carry_out(self) -> Run:
         """Do everything, and leave a word in the log if it fails."""
         try:
-            return self.carry_on()
+            run = self.carry_on()
         except KeyboardInterrupt as interrupt:
-            raise self.interrupted() from interrupt
+            stopped = self.interrupted()
+            self.ended(report=None, error=stopped.message)
+            raise stopped from interrupt
         except Exception as error:
-            self.log(f"error: {error}" if str(error) else f"error: {type(error).__name__}")
+            words = str(error) or type(error).__name__
+            self.log(f"error: {words}")
+            self.ended(report=None, error=words)
             raise
+        self.ended(report=run.report, error=None)
+        return run
+
+    def ended(self, report: Mapping[str, Any] | None, error: str | None) -> None:
+        """Tell the observers how the run has ended, if they have heard that it began."""
+        if self.directory.published:
+            self.observers.tell(RunFinished(report, error))
 
     def carry_on(self) -> Run:
         """Do everything, in order."""
@@ -191,14 +214,21 @@ class Running:
         """Let the run directory appear, with all that is known before training."""
         self.directory.write_text("spec.json", self.raw.text)
         self.directory.write_json("plan.json", self.job.plan.as_json())
-        self.directory.write_json(
-            "environment.json", describe_environment(self.job, self.loaded, self.registry)
-        )
+        environment = describe_environment(self.job, self.loaded, self.registry)
+        self.directory.write_json("environment.json", environment)
         self.directory.write_json(
             "splits.json",
             {name: [item.id for item in split.items] for name, split in self.loaded.splits.items()},
         )
         self.listener.directory(self.directory.publish())
+        self.observers.tell(
+            RunStarted(
+                directory=self.directory.path,
+                spec=self.job.spec.model_dump(mode="json"),
+                plan=self.job.plan.as_json(),
+                environment=environment,
+            )
+        )
 
     def train(self) -> Evaluation:
         """Carry out every step, and return what is reported."""
@@ -211,6 +241,7 @@ class Running:
             contract=self.contract,
             folder=self.directory.path,
             listener=self.listener,
+            observers=self.observers,
             progress=self.progress,
             log=self.log,
         )

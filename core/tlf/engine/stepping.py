@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -27,6 +27,7 @@ from tlf.engine.snapshots import Snapshot, averaged, put_back, snapshot
 from tlf.engine.solving import HeadSolver
 from tlf.errors import RunError
 from tlf.planning import with_trainable
+from tlf.plugin import EpochFinished, StepFinished, StepStarted
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tlf.engine.inference import Inference
     from tlf.engine.listener import Listener
     from tlf.engine.model import Model
+    from tlf.engine.observing import Observers
     from tlf.engine.prepare import Job
     from tlf.planning import PlannedStep
 
@@ -59,6 +61,7 @@ class Stepper:
         contract: Proves that what is frozen stays so.
         folder: The run directory.
         listener: Whom to tell.
+        observers: Whom to tell too, who are plugins.
         progress: What was counted and measured so far.
         log: Adds a line to the run's log.
         last_checkpoint: When the state was saved last, on the performance counter.
@@ -75,6 +78,7 @@ class Stepper:
     contract: FreezeContract
     folder: Path
     listener: Listener
+    observers: Observers
     progress: Progress
     log: Callable[[str], None]
     last_checkpoint: float = field(default_factory=time.perf_counter)
@@ -99,6 +103,7 @@ class Stepper:
             step, picked = self.resolved(index)
             feed = self.boundary.feed(index, self.job.plan)
             self.listener.step_started(step)
+            self.observers.tell(StepStarted(index, asdict(step)))
             self.log(f"step {step.name}: {step.trainable_parameters} parameters learn")
             if step.kind == "train":
                 optimizer, evaluation = self.train(index, step, feed, optimizer, picked)
@@ -254,19 +259,26 @@ class Stepper:
             record["selection"] = score.as_json()
         self.write_line("metrics.jsonl", record)
         whole = trained.seconds + trained.waited + trained.prefix
-        self.write_line(
-            "timings.jsonl",
-            {
-                "epoch": epoch + 1,
-                "train_seconds": trained.seconds,
-                "data_seconds": trained.waited,
-                "prefix_seconds": trained.prefix,
-                "images_per_second": trained.images / whole,
-            },
-        )
+        timings = {
+            "train_seconds": trained.seconds,
+            "data_seconds": trained.waited,
+            "prefix_seconds": trained.prefix,
+            "images_per_second": trained.images / whole,
+        }
+        self.write_line("timings.jsonl", {"epoch": epoch + 1, **timings})
         self.progress.epochs_done = epoch + 1
         self.log(f"epoch {epoch + 1}: training loss {trained.loss:.4f}, validation {metrics}")
         self.listener.epoch_finished(record)
+        self.observers.tell(
+            EpochFinished(
+                epoch=epoch + 1,
+                step=trainer.step.name,
+                train=record["train"],
+                validation=metrics,
+                selection=record.get("selection"),
+                timings=timings,
+            )
+        )
         return evaluation, metrics
 
     def validate(self, feed: Feed) -> tuple[Evaluation, dict[str, float]]:
@@ -381,6 +393,8 @@ class Stepper:
             accuracy=metrics.get("accuracy"),
         )
         self.progress.steps.append({**described, **more})
+        index = len(self.progress.steps) - 1
+        self.observers.tell(StepFinished(index, self.progress.steps[index], metrics))
 
     @torch.no_grad()
     def evaluate(self, split_name: str, feed: Feed) -> Evaluation:

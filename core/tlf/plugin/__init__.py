@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tlf.plugin.declarations import BackboneFamilyDeclaration, DataSourceDeclaration, Declaration
+from tlf.plugin.events import EpochFinished, RunFinished, RunStarted, StepFinished, StepStarted
 from tlf.plugin.hooks import hookimpl
 from tlf.plugin.interfaces import (
     Availability,
@@ -20,6 +21,7 @@ from tlf.plugin.interfaces import (
     DeviceBackend,
     InputConfig,
     Item,
+    Observer,
     Options,
     Precision,
     Strategy,
@@ -49,17 +51,23 @@ __all__ = [
     "Declaration",
     "Device",
     "DeviceBackend",
+    "EpochFinished",
     "GroupKind",
     "InputConfig",
     "Item",
+    "Observer",
     "Options",
     "Outline",
     "PlanError",
     "Plateau",
     "Precision",
+    "RunFinished",
+    "RunStarted",
     "Solve",
     "StageOutline",
     "Step",
+    "StepFinished",
+    "StepStarted",
     "Strategy",
     "TopStages",
     "Train",

@@ -59,6 +59,7 @@ KINDS: Mapping[str, str] = {
     "backbone-family": "tlf_backbone_families",
     "data-source": "tlf_data_sources",
     "device": "tlf_devices",
+    "observer": "tlf_observers",
     "strategy": "tlf_strategies",
     "transform": "tlf_transforms",
 }

@@ -75,3 +75,13 @@ def tlf_data_sources() -> Sequence[DataSourceDeclaration]:  # type: ignore[empty
 
     .. versionadded:: 0.1
     """
+
+
+@hookspec
+def tlf_observers() -> Sequence[Declaration]:  # type: ignore[empty-body]
+    """Declare observers: what hears of a run, and writes or sends it somewhere.
+
+    Called once per plugin, at discovery. Targets are subclasses of `tlf.plugin.Observer`.
+
+    .. versionadded:: 0.1
+    """

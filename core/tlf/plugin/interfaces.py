@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
+    from tlf.plugin.events import (
+        EpochFinished,
+        RunFinished,
+        RunStarted,
+        StepFinished,
+        StepStarted,
+    )
     from tlf.plugin.outline import Outline
     from tlf.plugin.stages import Backbone
     from tlf.plugin.steps import Budget, Choice, Step
@@ -79,7 +86,16 @@ class BackboneFamily(abc.ABC, Generic[OptionsT]):
 
     Args:
         options: The family's options, validated.
+
+    Attributes:
+        channels_last: Whether its networks may be stored with the channels innermost, which most
+            processors prefer. A family that says False gets them as they are.
+        autocast: Whether its networks may be computed in a lower precision than float32 where a device
+            prefers that. A family that says False is computed in float32.
     """
+
+    channels_last: ClassVar[bool] = True
+    autocast: ClassVar[bool] = True
 
     def __init__(self, options: OptionsT) -> None:
         self.options = options
@@ -427,11 +443,64 @@ class DataSource(abc.ABC, Generic[OptionsT]):
         """
 
 
+class Observer(abc.ABC, Generic[OptionsT]):
+    """Hears of a run and changes nothing: writes a table, or tells a tracking server.
+
+    Each method does nothing by default. What it is given is its own copy. One that raises is said in a
+    warning, and the observer hears nothing more of that run, which goes on. The random generators, and
+    what torch is set to, are put back behind it.
+
+    Args:
+        options: The observer's options, validated.
+        folder: What relative paths in the options start from: the folder of the spec file.
+    """
+
+    def __init__(self, options: OptionsT, folder: Path) -> None:
+        self.options = options
+        self.folder = folder
+
+    def run_started(self, event: RunStarted) -> None:
+        """The run directory is there, and training begins.
+
+        Args:
+            event: What is known of the run.
+        """
+
+    def step_started(self, event: StepStarted) -> None:
+        """A step of the plan begins.
+
+        Args:
+            event: The step.
+        """
+
+    def epoch_finished(self, event: EpochFinished) -> None:
+        """An epoch was trained and evaluated.
+
+        Args:
+            event: What it came to.
+        """
+
+    def step_finished(self, event: StepFinished) -> None:
+        """A step of the plan is over.
+
+        Args:
+            event: What it came to.
+        """
+
+    def run_finished(self, event: RunFinished) -> None:
+        """The run is over: done, failed or stopped. Not called if it never started.
+
+        Args:
+            event: What it came to.
+        """
+
+
 #: What the target of a declaration must be a subclass of, by kind.
 INTERFACES: Mapping[str, type] = {
     "backbone-family": BackboneFamily,
     "data-source": DataSource,
     "device": DeviceBackend,
+    "observer": Observer,
     "strategy": Strategy,
     "transform": Transform,
 }

@@ -11,6 +11,7 @@ from tlf.registry.entries import SECTIONS, Entry
 from tlf.registry.installed import Registry
 from tlf.registry.missing import explain_missing
 from tlf.spec import RawSpec, RunSpec, validate
+from tlf.spec.json_values import below
 
 _BACKBONE = "backbone-family"
 
@@ -29,7 +30,7 @@ class _Part:
 
     Attributes:
         kind: The kind of thing.
-        section: Its key in the spec.
+        section: Where it stands in the spec: `strategy`, `observers.0`.
         name: What it is called.
         path: Where the spec says that.
         values: Its object; empty if the spec has its name alone.
@@ -75,14 +76,23 @@ def _parts(values: Mapping[str, Any]) -> Iterator[_Part]:
     """Yield the parts whose names can be read, the defaults of those that are left out too."""
     for kind, section in SECTIONS.items():
         value = values.get(section)
-        if section not in values:
-            value = getattr(RunSpec.model_fields[section].default, "name", None)
-        if isinstance(value, str) and value:
-            yield _Part(kind, section, value, section, {})
-        elif isinstance(value, Mapping):
-            name = value.get("name")
-            if isinstance(name, str) and name:
-                yield _Part(kind, section, name, f"{section}.name", value)
+        if isinstance(value, list | tuple):
+            for number, item in enumerate(value):
+                yield from _part(kind, below(section, number), item)
+        else:
+            if section not in values:
+                value = getattr(RunSpec.model_fields[section].default, "name", None)
+            yield from _part(kind, section, value)
+
+
+def _part(kind: str, section: str, value: object) -> Iterator[_Part]:
+    """Yield the part that a value means, if its name can be read."""
+    if isinstance(value, str) and value:
+        yield _Part(kind, section, value, section, {})
+    elif isinstance(value, Mapping):
+        name = value.get("name")
+        if isinstance(name, str) and name:
+            yield _Part(kind, section, name, f"{section}.name", value)
 
 
 def _check_part(part: _Part, registry: Registry) -> tuple[Entry | None, list[_Finding]]:
@@ -139,8 +149,8 @@ def _incomplete_backbone(part: _Part, families: list[str]) -> Problem:
 
 def _with_home(finding: _Finding, part: _Part, entry: Entry) -> _Finding:
     """Point an unknown key beside the options to the option of that name, if there is one."""
-    section, _, key = finding.problem.path.partition(".")
-    if section != part.section or key not in part.values or key in ("name", "options"):
+    key = finding.problem.path.removeprefix(f"{part.section}.")
+    if key not in part.values or key in ("name", "options"):
         return finding
     try:
         is_option = key in entry.options_model().model_fields
@@ -148,7 +158,7 @@ def _with_home(finding: _Finding, part: _Part, entry: Entry) -> _Finding:
         return finding
     if not is_option or not finding.problem.message.endswith("is no known key"):
         return finding
-    hint = f"did you mean `{section}.options.{key}`?"
+    hint = f"did you mean `{part.section}.options.{key}`?"
     return replace(finding, problem=replace(finding.problem, hint=hint))
 
 

@@ -12,16 +12,17 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tlf.discovery import PluginRecord, describe
+from tlf.discovery import CHOSEN_PLUGINS, PluginRecord, describe
 from tlf.errors import PluginError, SpecError, TlfError, did_you_mean
 from tlf.plugin import Declaration, Options
 from tlf.plugin.interfaces import INTERFACES
 
-#: The section of a spec that each kind of thing is named in.
+#: The section of a spec that each kind of thing is named in; a list of them for observers.
 SECTIONS: Mapping[str, str] = {
     "backbone-family": "backbone",
     "data-source": "data",
     "device": "device",
+    "observer": "observers",
     "strategy": "strategy",
     "transform": "transforms",
 }
@@ -178,6 +179,10 @@ def way_out(record: PluginRecord) -> str:
     Args:
         record: The plugin.
     """
+    if record.state == "disabled":
+        return f"add `{record.name}` to `{CHOSEN_PLUGINS}`, or choose something else in its place"
+    if not record.distribution:
+        return f"install it, or take it out of `{CHOSEN_PLUGINS}`"
     name = record.distribution
     return f"update `{name}`, or choose something else in its place; `tlf plugins list` shows all"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable
 
-from tlf.discovery import PluginRecord, discover
+from tlf.discovery import CHOSEN_PLUGINS, PluginRecord, discover
 from tlf.errors import PluginError, Problem, SpecError
 from tlf.plugin.declarations import KINDS
 from tlf.registry.entries import SECTIONS, Entry
@@ -69,6 +69,22 @@ class Registry:
         if missing.is_plugin_problem:
             raise PluginError(missing.message, hint=missing.hint)
         raise SpecError([Problem(f"{SECTIONS[kind]}.name", missing.message, missing.hint)])
+
+    def require_all(self) -> None:
+        """Make sure that every plugin works, except those that were left out on purpose.
+
+        Raises:
+            PluginError: Some do not; all of them are named, each with its reason.
+        """
+        failing = [record for record in self._plugins if record.fails]
+        if not failing:
+            return
+        lines = [f"  {one.name} ({one.origin}) is {one.state}: {one.reason}" for one in failing]
+        count = f"{len(lines)} plugins do" if len(lines) > 1 else "1 plugin does"
+        raise PluginError(
+            "\n".join([f"{count} not work", *lines]),
+            hint=f"update or uninstall, or name in `{CHOSEN_PLUGINS}` the plugins to use",
+        )
 
 
 @functools.cache

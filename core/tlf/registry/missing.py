@@ -78,5 +78,5 @@ def _missing_family(name: str, names: Collection[str], plugins: Sequence[PluginR
         return Missing(message, did_you_mean(name, names), False)
     # The name of a family says nothing about whose it is: it may be that of a broken plugin.
     failed = ", ".join(f"`{record.name}`" for record in plugins if record.state != "ok")
-    hint = f"install the plugin that does{f'; not working are {failed}' if failed else ''}"
+    hint = f"install the plugin that does{f'; not in use are {failed}' if failed else ''}"
     return Missing(message, hint, is_plugin_problem=True)

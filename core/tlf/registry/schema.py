@@ -32,13 +32,14 @@ def spec_schema(registry: Registry) -> dict[str, Any]:
             definitions[name] = _with_bare_name(definition)
     for kind, section in SECTIONS.items():
         entries = registry.entries(kind)
+        own = schema["properties"][section]
+        place = own.get("items", own)
         if entries:
-            own = schema["properties"][section]
-            part = definitions[own["$ref"].rpartition("/")[2]]["anyOf"][1]
-            schema["properties"][section] = {
-                **{key: own[key] for key in ("default", "description") if key in own},
-                "anyOf": _choices(kind, entries, part, definitions),
-            }
+            part = definitions[place["$ref"].rpartition("/")[2]]["anyOf"][1]
+            choices = {"anyOf": _choices(kind, entries, part, definitions)}
+            kept = {key: own[key] for key in ("default", "description") if key in own}
+            in_place = {"type": "array", "items": choices} if place is not own else choices
+            schema["properties"][section] = {**kept, **in_place}
     return {"$schema": DIALECT, **schema}
 
 

@@ -206,6 +206,10 @@ class RunSpec(BaseModel):
     device: PartSpec = PartSpec(name="auto")
     cache: CacheSpec = CacheSpec()
     checkpoint: CheckpointSpec = CheckpointSpec()
+    observers: tuple[PartSpec, ...] = Field(
+        default=(),
+        description="What hears of the run, and writes or sends it somewhere. Changes no result.",
+    )
     seed: int = Field(
         default=0, ge=0, lt=2**31, description="Draws the head, the order of images, and dropout."
     )

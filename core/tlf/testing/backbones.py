@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from tlf.testing.networks import (
     input_config_of,
     untouched,
 )
-from tlf.testing.promises import are_numbers, is_list, must_work, require
+from tlf.testing.promises import ContractError, are_numbers, is_list, must_work, require
 
 if TYPE_CHECKING:
     import torch
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tlf.plugin import Backbone
     from tlf.plugin.stages import Stage
     from tlf.registry import Entry
+
+__tracebackhide__ = True
 
 
 def check_model_is_listed(entry: Entry, model: str, example: Mapping[str, Any]) -> None:
@@ -342,10 +345,112 @@ def check_state_makes_a_round_trip(entry: Entry, model: str, example: Mapping[st
         )
 
 
+def check_items_do_not_depend_on_their_batch(
+    entry: Entry, model: str, example: Mapping[str, Any]
+) -> None:
+    """In evaluation mode an image's features are the same alone and in a batch, within rounding."""
+    import torch
+
+    with built(entry, model, example) as (backbone, images), torch.no_grad():
+        together = backbone(images)
+        alone = torch.cat([backbone(image.unsqueeze(0)) for image in images])
+        require(
+            _are_close(alone, together, 1e-4),
+            "in evaluation mode an image's features depend on what else is in the batch",
+        )
+
+
+def check_gradients_reach_what_can_learn(
+    entry: Entry, model: str, example: Mapping[str, Any]
+) -> None:
+    """In train mode every parameter of the backbone gets a gradient: thawed, it would learn."""
+    import torch
+
+    with built(entry, model, example) as (backbone, images):
+        for stage in backbone.stages:
+            stage.train()
+        torch.autograd.backward(backbone(images).square().mean())
+        parameters = backbone.module.named_parameters()
+        left = [name for name, parameter in parameters if parameter.grad is None]
+        require(
+            not left,
+            f"no gradient reaches {left[:5]}: the features do not depend on them, or something "
+            "detaches them; `create` must leave out what the features do not need",
+        )
+
+
+def check_channels_last_changes_nothing(
+    entry: Entry, model: str, example: Mapping[str, Any]
+) -> None:
+    """With the channels innermost the features are the same, within rounding, or the family says no."""
+    import torch
+
+    if not family_of(entry, example).channels_last:
+        return
+    with built(entry, model, example) as (backbone, images), torch.no_grad():
+        usual = backbone(images)
+    with (
+        built(entry, model, example) as (backbone, images),
+        torch.no_grad(),
+        _or_the_family_says("channels_last"),
+    ):
+        backbone.module.to(memory_format=torch.channels_last)
+        other = backbone(images.contiguous(memory_format=torch.channels_last))
+        require(_are_close(other, usual, 1e-3), "the features are other ones")
+
+
+def check_autocast_is_near_enough(entry: Entry, model: str, example: Mapping[str, Any]) -> None:
+    """In bfloat16 the features are nearly those of float32, or the family says that it cannot."""
+    import torch
+
+    if not family_of(entry, example).autocast:
+        return
+    with built(entry, model, example) as (backbone, images), torch.no_grad():
+        usual = backbone(images)
+        with _or_the_family_says("autocast"):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                rough = backbone(images)
+            # Deep networks of random weights lose more digits than trained ones.
+            require(_are_close(rough, usual, 0.5), "the features are far from those of float32")
+
+
+@contextmanager
+def _or_the_family_says(flag: str) -> Iterator[None]:
+    """Say of whatever goes wrong inside that a family may do without."""
+    what = {"channels_last": "with the channels innermost", "autocast": "under autocast"}[flag]
+    try:
+        with must_work(f"running the network {what}"):
+            yield
+    except ContractError as error:
+        message = f"{what}: {error}; a family whose networks cannot do that says `{flag} = False`"
+        raise ContractError(message) from error
+
+
+def _are_close(one: torch.Tensor, other: torch.Tensor, tolerance: float) -> bool:
+    """Say whether features differ by no more than a share of their size, and are numbers."""
+    difference = (one.float() - other.float()).norm()
+    return bool(difference <= tolerance * other.float().norm())
+
+
+def check_nothing_but_fetch_uses_the_network(
+    entry: Entry, model: str, example: Mapping[str, Any]
+) -> None:
+    """Listing, describing and building a model reach no other machine."""
+    family = family_of(entry, example)
+    with network_use() as used:
+        with must_work("`models`, `input_config`, `create` and `build`, without a network,"):
+            family.models()
+            size = family.input_config(model).size
+            family.input_config(model, default_weights=False)
+            build_backbone(family, model, size)
+        require(not used, f"only `fetch` may use the network, and {used} were to be reached")
+
+
 CHECKS = (
     check_model_is_listed,
     check_input_is_described,
     check_weights_are_found_without_the_network,
+    check_nothing_but_fetch_uses_the_network,
     check_features_are_flat,
     check_state_has_the_librarys_names,
     check_features_are_the_librarys,
@@ -355,4 +460,8 @@ CHECKS = (
     check_modes_switch_by_stage,
     check_frozen_prefix_stays,
     check_state_makes_a_round_trip,
+    check_items_do_not_depend_on_their_batch,
+    check_gradients_reach_what_can_learn,
+    check_channels_last_changes_nothing,
+    check_autocast_is_near_enough,
 )

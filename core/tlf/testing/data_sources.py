@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from tlf.discovery import describe
 from tlf.plugin import Dataset, DataSourceDeclaration, Item
 from tlf.registry import load_target
 from tlf.testing.promises import (
@@ -27,6 +29,8 @@ from tlf.testing.promises import (
 
 if TYPE_CHECKING:
     from tlf.registry import Entry
+
+__tracebackhide__ = True
 
 
 @contextlib.contextmanager
@@ -222,10 +226,44 @@ def _check_content(what: str, content: object) -> None:
     )
 
 
+def check_errors_name_the_item(entry: Entry) -> None:
+    """An item whose file is gone is an error that names it, and never something else."""
+    with _example(entry) as (folder, options):
+        dataset = _open(entry, folder, options)
+        items = [items[0] for items in dataset.splits.values() if items]
+        before = []
+        for item in items:
+            with must_work(f"`read` of `{item.id}`"):
+                before.append(_as_bytes(item.read()))
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for item, content in zip(items, before, strict=True):
+            try:
+                after = _as_bytes(item.read())
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises
+                names = (item.id, Path(item.id).name, item.path.name if item.path else item.id)
+                require(
+                    any(name in str(error) for name in names),
+                    f"an error of `read` must name the item, and for `{item.id}`, whose file is "
+                    f"gone, it is {describe(error)}",
+                )
+            else:
+                require(
+                    after == content,
+                    f"`read` of `{item.id}`, whose file is gone, must raise an error, and gives "
+                    "something else than before",
+                )
+
+
+def _as_bytes(content: Any) -> bytes:  # noqa: ANN401
+    return content if isinstance(content, bytes) else bytes(content.tobytes())
+
+
 CHECKS = (
     check_splits_are_disjoint,
     check_labels_name_classes,
     check_order_is_stable,
     check_recognises_what_it_can_read,
     check_items_can_be_read_anywhere,
+    check_errors_name_the_item,
 )

@@ -14,6 +14,8 @@ from tlf.testing.promises import ContractError, must_work, require, target_of
 if TYPE_CHECKING:
     from tlf.registry import Entry
 
+__tracebackhide__ = True
+
 #: No sane option is called this.
 UNKNOWN_KEY = "surely_no_such_option"
 

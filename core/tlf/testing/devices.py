@@ -11,6 +11,8 @@ from tlf.testing.promises import create, must_work, require
 if TYPE_CHECKING:
     from tlf.registry import Entry
 
+__tracebackhide__ = True
+
 
 def _availability(backend: DeviceBackend[Any]) -> Availability:
     with must_work("`is_available`"):

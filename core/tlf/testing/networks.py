@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tlf.plugin import Backbone
     from tlf.registry import Entry
 
+__tracebackhide__ = True
+
 
 def family_of(entry: Entry, example: Mapping[str, Any]) -> BackboneFamily[Any]:
     """Return a family with some options.
@@ -66,7 +68,7 @@ def built(
 
     family = family_of(entry, example)
     size = input_config_of(family, model).size
-    with torch.random.fork_rng(devices=[]), _one_thread():
+    with torch.random.fork_rng(devices=[]), one_thread():
         torch.manual_seed(0)
         backbone = build_backbone(family, model, size)
         _randomise(backbone.module)
@@ -77,7 +79,8 @@ def built(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Let one thread compute while the block lasts: for tiny networks more of them are slower."""
     import torch
 
     before = torch.get_num_threads()

@@ -13,6 +13,8 @@ from tlf.plugin.interfaces import INTERFACES
 if TYPE_CHECKING:
     from tlf.registry import Entry
 
+__tracebackhide__ = True
+
 
 class ContractError(AssertionError):
     """A plugin breaks a promise; the message says what to change."""

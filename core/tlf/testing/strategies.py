@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +22,14 @@ from tlf.plugin import (
 )
 from tlf.registry import load_registry
 from tlf.testing.promises import ContractError, are_numbers, create, is_list, must_work, require
+from tlf.testing.toy_run import TOY_EPOCHS, toy_groups, toy_run
 
 if TYPE_CHECKING:
     from tlf.plugin import Step
     from tlf.registry import Entry
+    from tlf.testing.toy_run import ToyRun
+
+__tracebackhide__ = True
 
 #: Few epochs and images, and many.
 _BUDGETS = (Budget(1, 2), Budget(2, 20), Budget(7, 400), Budget(100, 50_000))
@@ -167,4 +173,62 @@ def check_head_learns(entry: Entry, example: Mapping[str, Any]) -> None:
             )
 
 
-CHECKS = (check_plan_is_deterministic, check_plan_can_be_carried_out, check_head_learns)
+def check_training_beats_guessing(entry: Entry, example: Mapping[str, Any]) -> None:
+    """Its plan runs on a toy network, and brings the loss below that of guessing."""
+    run = _toy_run(entry, example)
+    loss, guessing = run.report["metrics"]["loss"], math.log(2)
+    require(
+        # A little below: a head that has learned nothing is not quite indifferent.
+        loss < 0.95 * guessing,
+        f"after its plan of {TOY_EPOCHS} epochs the toy network's loss is {loss:.3f}; guessing one of "
+        f"two classes gives {guessing:.3f}: are the rates high enough, and does the head learn?",
+    )
+
+
+def check_what_never_learns_stays(entry: Entry, example: Mapping[str, Any]) -> None:
+    """After its plan every tensor of a group that no step trains is, byte for byte, as it was."""
+    run = _toy_run(entry, example)
+    if not create(entry, example).pretrained:
+        return
+    learning = {
+        g for step in json.loads(run.files["plan.json"])["steps"] for g in step["trainable"]
+    }
+    frozen = toy_groups().items()
+    moved = [
+        name
+        for group, names in frozen
+        if group not in learning
+        for name in names
+        if run.start[name].numpy().tobytes() != run.end[f"backbone.{name}"].numpy().tobytes()
+    ]
+    require(
+        not moved,
+        f"no step of its plan trains {moved[:5]}, which are not as they were before the run: a "
+        "strategy must leave the network to the engine",
+    )
+
+
+#: The last toy run, and what it was of: both checks look at the same one.
+_last_run: list[tuple[Entry, Mapping[str, Any], ToyRun]] = []
+
+
+def _toy_run(entry: Entry, example: Mapping[str, Any]) -> ToyRun:
+    """Return what a run of the strategy on the toy network came to."""
+    for known, options, run in _last_run:
+        if known is entry and options is example:
+            return run
+    create(entry, example)
+    strategy = {"name": entry.declaration.name, "options": dict(example)}
+    with must_work(f"running its plan with the options {dict(example)} on a toy network"):
+        run = toy_run([entry], strategy=strategy)
+    _last_run[:] = [(entry, example, run)]
+    return run
+
+
+CHECKS = (
+    check_plan_is_deterministic,
+    check_plan_can_be_carried_out,
+    check_head_learns,
+    check_training_beats_guessing,
+    check_what_never_learns_stays,
+)

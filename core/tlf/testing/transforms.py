@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tlf.registry import Entry
 
+__tracebackhide__ = True
+
 _CONFIG = InputConfig(size=32, resize=40)
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "I;16")
 _SIZES = ((50, 31), (31, 50), (40, 40), (7, 90), (64, 64), (45, 60))

@@ -56,8 +56,10 @@ def test_json_of_the_list_says_where_each_plugin_comes_from(tlf):
         "distribution": "tlf",
         "version": listed["cpu"]["version"],
         "module": "tlf_builtin.cpu",
+        "file": listed["cpu"]["file"],
         "state": "ok",
         "reason": None,
+        "note": None,
         "provides": [
             {
                 "kind": "device",
@@ -66,6 +68,30 @@ def test_json_of_the_list_says_where_each_plugin_comes_from(tlf):
             }
         ],
     }
+
+
+def test_the_long_list_says_where_the_code_is_and_what_it_needs(tlf, install):
+    install("good", GOOD)
+    code, out, err = tlf("plugins", "list", "--verbose")
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    words = " ".join(out.split())
+    for part in (
+        "from tlf-good 1.2.3 entry point good = tlf_good file /",
+        "strategy half of it learns good/half tlf_good:Half requires numpy",
+        "tlf-nowhere (not installed)",
+        "tlf_builtin.full_fine_tuning.strategy:FullFineTuning",
+    ):
+        assert part in words
+
+
+def test_the_long_list_says_of_a_broken_plugin_why(tlf, install):
+    install("acme", BROKEN)
+    code, out, _ = tlf("plugins", "list", "-v", "--kind", "device")
+    assert code == 0
+    assert "libacme.so is not there" in out
+    assert "tlf_builtin.cpu.device:Cpu" in out
+    assert "full_fine_tuning" not in out
 
 
 def test_a_broken_plugin_is_listed_with_the_reason_and_nothing_fails(tlf, install):

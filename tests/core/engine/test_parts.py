@@ -1,13 +1,14 @@
 """Plugins that return rubbish: each is named, with what it did wrong, and nothing is tlf's own bug."""
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
 import torch
 
 import tlf
-from tlf.engine.parts import pinned_device
+from tlf.engine.parts import fitted_device, make_device, make_family, pinned_device
 from tlf.errors import DataError, PluginError
 from tlf.plugin import (
     Dataset,
@@ -218,3 +219,44 @@ def test_a_strategy_that_yields_its_steps_is_told_to_return_a_list(plan_with):
 
     with pytest.raises(PluginError, match="returns a `generator`, not a list of steps"):
         plan_with("feature-extraction", {"steps": steps})
+
+
+def test_a_family_that_says_what_its_networks_cannot_do_gets_neither(small_spec, monkeypatch):
+    monkeypatch.setattr(Torchvision, "autocast", False)
+    monkeypatch.setattr(Torchvision, "channels_last", False)
+    options = {"precision": "bfloat16"}
+    run = tlf.run({**small_spec, "device": {"name": "cpu", "options": options}})
+    plan = json.loads((run.directory / "plan.json").read_text())
+    assert plan["device"]["precision"] == "float32"
+    assert plan["device"]["channels_last"] is False
+    assert plan["device"]["reason"].endswith(", as far as `torchvision` networks allow it")
+    # It is predicted with what was trained with.
+    options = json.loads((run.directory / "model.json").read_text())["device"]["options"]
+    assert options["precision"] == "float32"
+    (image, *_) = Path(small_spec["data"]["options"]["validation"]).rglob("*.png")
+    assert run.predict([image])[0].label in ("red", "blue")
+
+
+def test_a_family_that_can_do_everything_gets_the_device_as_it_is(small_spec):
+    registry = load_registry()
+    family = make_family(registry, "torchvision", {})
+    device = make_device(registry, PartSpec(name="cpu"), pytest.fail)
+    assert fitted_device(device, family) is device
+
+
+def test_a_fitted_device_computes_in_float32_and_asks_the_device_for_the_rest(monkeypatch):
+    monkeypatch.setattr(Torchvision, "autocast", False)
+    registry = load_registry()
+    family = make_family(registry, "torchvision", {})
+    part = PartSpec(name="cpu", options={"precision": "bfloat16"})
+    device = make_device(registry, part, pytest.fail)
+    fitted = fitted_device(device, family)
+    layer = torch.nn.Linear(2, 2)
+    with fitted.autocast():
+        assert layer(torch.ones(1, 2)).dtype == torch.float32
+    with device.autocast():
+        assert layer(torch.ones(1, 2)).dtype == torch.bfloat16
+    fitted.synchronize()
+    assert fitted.peak_memory_bytes() > 0
+    assert fitted.channels_last == device.channels_last
+    assert fitted.chunk_size == device.chunk_size

@@ -136,6 +136,7 @@ def test_entries_can_be_listed_by_kind(acme):
         "backbone-family",
         "data-source",
         "device",
+        "observer",
         "strategy",
         "transform",
     }

@@ -4,6 +4,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tlf.registry import check, spec_schema
+from tlf.registry.entries import SECTIONS
 from tlf.spec import load_raw
 
 DATA = {"name": "image-folder", "options": {"folder": "x"}}
@@ -67,14 +68,19 @@ def test_it_refuses_what_checking_refuses(validator, acme, raw, changes):
 
 
 def test_it_takes_every_example_of_every_plugin(validator, acme, raw):
-    sections = {"data-source": "data", "device": "device", "strategy": "strategy"}
-    sections["transform"] = "transforms"
     for entry in acme.entries():
         for example in entry.declaration.examples:
             part = {"name": entry.declaration.name, "options": example}
             if entry.kind == "backbone-family":
                 part["name"] += f"/{entry.declaration.example_models[0]}"
-            validator.validate(raw(**{sections.get(entry.kind, "backbone"): part}).values)
+            value = [part, entry.declaration.name] if entry.kind == "observer" else part
+            validator.validate(raw(**{SECTIONS[entry.kind]: value}).values)
+
+
+def test_it_refuses_observers_that_are_none(validator, raw):
+    for wrong in (["cvs"], "csv", [{"name": "csv", "options": {"fiel": "x.csv"}}], [3]):
+        spec = raw(observers=wrong).values
+        assert list(validator.iter_errors(spec)), wrong
 
 
 def test_names_that_are_installed_can_be_completed(acme):

@@ -10,8 +10,9 @@ from tlf.discovery import PluginRecord, discover
 from tlf.plugin.declarations import Declaration
 from tlf.plugin.rules import DECLARATIONS
 from tlf.registry import Registry
+from tlf.testing.toys import write_images
 
-from .toys import HEALTHY, ToyOptions, write_images
+from .saboteurs import HEALTHY, ToyOptions
 
 
 @pytest.fixture

@@ -14,13 +14,18 @@ from tlf.plugin import InputConfig, Options, WeightsInfo
 from tlf.testing import ContractError
 from tlf.testing.backbones import (
     CHECKS,
+    check_autocast_is_near_enough,
+    check_channels_last_changes_nothing,
     check_features_are_flat,
     check_features_are_the_librarys,
     check_frozen_prefix_stays,
+    check_gradients_reach_what_can_learn,
     check_groups_are_a_partition,
     check_input_is_described,
+    check_items_do_not_depend_on_their_batch,
     check_model_is_listed,
     check_modes_switch_by_stage,
+    check_nothing_but_fetch_uses_the_network,
     check_parts_make_the_whole,
     check_state_has_the_librarys_names,
     check_state_makes_a_round_trip,
@@ -28,7 +33,7 @@ from tlf.testing.backbones import (
     check_weights_are_found_without_the_network,
 )
 
-from .toys import Saboteur, ToyFamily, ToyNetwork
+from .saboteurs import NamedFamily, NamedNetwork, Saboteur
 
 #: A file that is here.
 HERE = Path(__file__)
@@ -36,31 +41,31 @@ WEIGHTS = WeightsInfo("https://weights.example/tiny-0123abcd.pth", "0123abcd", "
 
 
 def listing(name, models):
-    return type(name, (ToyFamily,), {"models": lambda self: models})
+    return type(name, (NamedFamily,), {"models": lambda self: models})
 
 
 def seeing(name, config):
-    return type(name, (ToyFamily,), {"input_config": lambda self, model: config})
+    return type(name, (NamedFamily,), {"input_config": lambda self, model: config})
 
 
 def creating(network):
     """Return a family of another network."""
-    return type(network.__name__, (ToyFamily,), {"network": network})
+    return type(network.__name__, (NamedFamily,), {"network": network})
 
 
 def classifying(name, path):
-    return type(name, (ToyFamily,), {"classifier": lambda self, network: path})
+    return type(name, (NamedFamily,), {"classifier": lambda self, network: path})
 
 
 def rebuilding(change):
     """Return a family that changes what tlf has built."""
 
     def build(self, model, image_size):
-        backbone = ToyFamily.build(self, model, image_size)
+        backbone = NamedFamily.build(self, model, image_size)
         changed = change(backbone)
         return backbone if changed is None else changed
 
-    return type(change.__name__, (ToyFamily,), {"build": build})
+    return type(change.__name__, (NamedFamily,), {"build": build})
 
 
 def weighing(name, info=WEIGHTS, here=None, fetched=None):
@@ -70,7 +75,7 @@ def weighing(name, info=WEIGHTS, here=None, fetched=None):
         return lambda self, model: value() if callable(value) else value
 
     methods = {"weights": info, "local_weights": here, "fetch": fetched or here}
-    return type(name, (ToyFamily,), {key: answer(value) for key, value in methods.items()})
+    return type(name, (NamedFamily,), {key: answer(value) for key, value in methods.items()})
 
 
 def download():
@@ -83,19 +88,19 @@ def look_for_a_newer_one():
     return HERE
 
 
-class Blind(ToyNetwork):
+class Blind(NamedNetwork):
     """Sees nothing, and gives the same features for every image."""
 
     def features(self, x):
         return super().features(x) * 0 + self.top.bias.reshape(1, 6, 1, 1)
 
 
-class Exploding(ToyNetwork):
+class Exploding(NamedNetwork):
     def features(self, x):
         return super().features(x) * 1e30 * 1e30
 
 
-class Unpooled(ToyNetwork):
+class Unpooled(NamedNetwork):
     """Classifies every pixel."""
 
     def __init__(self):
@@ -106,7 +111,7 @@ class Unpooled(ToyNetwork):
         return self.fc(self.features(x))
 
 
-class Growing(ToyNetwork):
+class Growing(NamedNetwork):
     """Every network is a little different from the one before."""
 
     created = itertools.count()
@@ -116,7 +121,7 @@ class Growing(ToyNetwork):
         self.register_buffer(f"extra{next(self.created)}", torch.zeros(1))
 
 
-class Widening(ToyNetwork):
+class Widening(NamedNetwork):
     created = itertools.count(1)
 
     def __init__(self):
@@ -124,7 +129,7 @@ class Widening(ToyNetwork):
         self.register_buffer("extra", torch.zeros(next(self.created)))
 
 
-class TwoAnswers(ToyNetwork):
+class TwoAnswers(NamedNetwork):
     """Classifies the image and its mirror image."""
 
     def forward(self, x):
@@ -132,13 +137,13 @@ class TwoAnswers(ToyNetwork):
         return self.fc(features) + self.fc(features.flip(1))
 
 
-class Fixed(ToyNetwork):
+class Fixed(NamedNetwork):
     def __init__(self):
         super().__init__()
         self.stem.requires_grad_(False)
 
 
-class Counting(ToyNetwork):
+class Counting(NamedNetwork):
     """Carries a number past every stage, which no recording of tensors sees."""
 
     def forward(self, x):
@@ -146,14 +151,14 @@ class Counting(ToyNetwork):
         return self.fc(self.features(x).mean((2, 3)) * light)
 
 
-class Dropping(ToyNetwork):
+class Dropping(NamedNetwork):
     """Drops features in evaluation mode too."""
 
     def features(self, x):
         return functional.dropout(super().features(x), 0.5, training=True)
 
 
-class Learning(ToyNetwork):
+class Learning(NamedNetwork):
     """Goes on with its statistics in evaluation mode."""
 
     def features(self, x):
@@ -164,7 +169,7 @@ class Learning(ToyNetwork):
         return self.top(self.drop(self.middle_norm(self.middle(x.relu()))))
 
 
-class Meddling(ToyNetwork):
+class Meddling(NamedNetwork):
     """One layer's mode decides what becomes of another's statistics."""
 
     def features(self, x):
@@ -174,12 +179,12 @@ class Meddling(ToyNetwork):
         return features
 
 
-class Detaching(ToyNetwork):
+class Detaching(NamedNetwork):
     def features(self, x):
         return super().features(x).detach()
 
 
-class Forgetting(ToyNetwork):
+class Forgetting(NamedNetwork):
     """Depends on numbers that are in no state."""
 
     def __init__(self):
@@ -190,7 +195,7 @@ class Forgetting(ToyNetwork):
         return super().features(x) * self.scale
 
 
-class Failing(ToyNetwork):
+class Failing(NamedNetwork):
     def forward(self, x):
         if not x.is_meta:
             raise KeyError("layers")
@@ -250,7 +255,90 @@ PARTS, GROUPS = check_parts_make_the_whole, check_groups_are_a_partition
 MODES, FROZEN = check_modes_switch_by_stage, check_frozen_prefix_stays
 ROUND_TRIP = check_state_makes_a_round_trip
 
+
+class Sociable(NamedNetwork):
+    """What it makes of an image depends on the others of the batch."""
+
+    def features(self, x):
+        features = super().features(x)
+        return features - features.mean(0, keepdim=True) / 2
+
+
+class Detached(NamedNetwork):
+    def features(self, x):
+        x = self.stem_norm(self.stem(x)).relu()
+        x = self.middle_norm(self.middle(x.detach())).relu()
+        return self.top(self.drop(x))
+
+
+class Flat(NamedNetwork):
+    """Takes it for granted how a tensor lies in memory."""
+
+    def features(self, x):
+        x = super().features(x)
+        return x.view(x.shape[0], -1).view(x.shape)
+
+
+class Sensitive(NamedNetwork):
+    """Reads the bits of its features, and takes it that there are 32."""
+
+    def features(self, x):
+        x = super().features(x)
+        return x + 0 * x.detach().view(torch.int32).bitwise_and(1)
+
+
+class Rounding(NamedNetwork):
+    """Lives on digits that bfloat16 does not have."""
+
+    def features(self, x):
+        x = super().features(x)
+        return x - x.to(torch.bfloat16).float() if x.dtype == torch.float32 else x
+
+
+def calling_home(name, **methods):
+    return type(name, (NamedFamily,), methods)
+
+
+def list_online(self):
+    with contextlib.suppress(OSError):
+        socket.getaddrinfo("models.example", 443)
+    return ["tiny"]
+
+
+def create_online(self, model, image_size):
+    download()
+
+
 SABOTEURS = (
+    Saboteur(
+        check_items_do_not_depend_on_their_batch, creating(Sociable), "depend on what else is in"
+    ),
+    Saboteur(
+        check_gradients_reach_what_can_learn,
+        creating(Detached),
+        r"no gradient reaches \['stem.weight', 'stem.bias'",
+    ),
+    Saboteur(
+        check_channels_last_changes_nothing,
+        creating(Flat),
+        "channels innermost: .*view.*says `channels_last = False`",
+    ),
+    Saboteur(
+        check_autocast_is_near_enough,
+        creating(Sensitive),
+        "under autocast: .*says `autocast = False`",
+    ),
+    Saboteur(check_autocast_is_near_enough, creating(Rounding), "are far from those of float32"),
+    Saboteur(
+        check_nothing_but_fetch_uses_the_network,
+        calling_home("Listing", models=list_online),
+        r"only `fetch` may use the network, and \['models.example'\]",
+    ),
+    Saboteur(
+        check_nothing_but_fetch_uses_the_network,
+        calling_home("Creating", create=create_online),
+        "must not fail: .*|there is no network in this check",
+    ),
     Saboteur(LISTED, listing("unsorted", ["tiny", "small"]), "must be sorted"),
     Saboteur(LISTED, listing("doubled", ["tiny", "tiny"]), "without doubles"),
     Saboteur(LISTED, listing("absent", ["small"]), "`tiny` is not in `models`"),
@@ -292,7 +380,7 @@ SABOTEURS = (
     Saboteur(FLAT, creating(Failing), "running the network of `tiny` .*KeyError: 'layers'"),
     Saboteur(FLAT, creating(dict), "`create` must return a `torch.nn.Module`, not {}"),
     Saboteur(FLAT, classifying("misspelt", "head"), "the path of a layer .*not 'head'"),
-    Saboteur(FLAT, rebuilding(module_only), "`build` must return a `Backbone`, not ToyNetwork"),
+    Saboteur(FLAT, rebuilding(module_only), "`build` must return a `Backbone`, not NamedNetwork"),
     Saboteur(NAMES, creating(Growing), r"\['extra\d+', 'extra\d+'\]: .*the same network each time"),
     Saboteur(NAMES, creating(Widening), r"\['extra'\]: .*the same network each time"),
     Saboteur(NAMES, rebuilding(headless), "and `build` must not change it"),
@@ -330,7 +418,7 @@ def test_a_check_leaves_threads_and_randomness_as_they_were(declare):
 
 
 def test_the_toy_has_about_a_thousand_parameters_in_three_stages():
-    backbone = ToyFamily(Options()).build("tiny", 8)
+    backbone = NamedFamily(Options()).build("tiny", 8)
     assert [stage.name for stage in backbone.stages] == ["stem", "middle", "top"]
     assert 800 < sum(parameter.numel() for parameter in backbone.module.parameters()) < 1200
 
@@ -350,3 +438,15 @@ def test_a_family_that_breaks_a_promise_is_told_what_to_change(saboteur, declare
     entry = declare("backbone-family", saboteur.target)
     with pytest.raises(ContractError, match=saboteur.words):
         saboteur.check(entry, "tiny", {})
+
+
+@pytest.mark.parametrize(
+    ("check", "network", "flag"),
+    [
+        (check_channels_last_changes_nothing, Flat, "channels_last"),
+        (check_autocast_is_near_enough, Sensitive, "autocast"),
+    ],
+)
+def test_a_family_that_says_what_its_networks_cannot_do_passes(check, network, flag, declare):
+    family = type("Honest", (NamedFamily,), {"network": network, flag: False})
+    check(declare("backbone-family", family), "tiny", {})

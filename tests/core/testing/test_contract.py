@@ -5,6 +5,7 @@ import pkgutil
 import subprocess
 import sys
 from importlib import import_module
+from typing import ClassVar
 
 import pytest
 
@@ -16,6 +17,7 @@ from . import (
     test_data_sources,
     test_declarations,
     test_devices,
+    test_observers,
     test_strategies,
     test_transforms,
 )
@@ -31,6 +33,7 @@ SABOTEURS = [
         test_data_sources,
         test_declarations,
         test_devices,
+        test_observers,
         test_strategies,
         test_transforms,
     )
@@ -68,6 +71,8 @@ class Half(Strategy[HalfOptions]):
         trainable = (*half, outline.head)
         return [Train(name="half", trainable=trainable, epochs=budget.epochs, rates=rates)]
 """
+#: The strategy without its head, which the promise of that name is about.
+SABOTAGED = STRATEGY.replace("(*half, outline.head)", "half")
 #: All that an author writes.
 CONTRACT = """
 from tlf.testing import PluginContract
@@ -101,7 +106,7 @@ def test_every_check_says_what_is_promised():
 
 def test_every_example_is_checked_under_a_name_of_its_own(install):
     names = [bound.name for bound in checks_of("acme", install(tlf_acme=PLUGIN))]
-    assert len(names) == len(set(names)) == 6 + 2 * 3
+    assert len(names) == len(set(names)) == 6 + 2 * 5
     assert "strategy acme/half: summary is one line" in names
     assert "strategy acme/half: head learns" in names
     assert "strategy acme/half {'rate': 0.5}: head learns" in names
@@ -169,14 +174,18 @@ def test_tests_that_an_author_adds_to_the_contract_are_left_alone():
     TestMore().pytest_generate_tests(Metafunc())
 
 
-def run_pytest(folder):
+PLAIN = ("-W", "error", "-p", "no:cacheprovider", "--color=no")
+
+
+def run_pytest(folder, *words, contract=CONTRACT):
     """Run the tests of an author, where the plugin's distribution is on the path."""
     tests = folder / "author"
     tests.mkdir()
-    (tests / "test_acme.py").write_text(CONTRACT)
+    if contract:
+        (tests / "test_acme.py").write_text(contract)
     environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "--color=no"],
+        [sys.executable, "-m", "pytest", *words, *PLAIN],
         cwd=tests,
         env={**environment, "PYTHONPATH": str(folder / "site"), "COLUMNS": "200"},
         capture_output=True,
@@ -184,28 +193,105 @@ def run_pytest(folder):
         text=True,
         timeout=60,
     )
-    return done.returncode, done.stdout
+    return done.returncode, done.stdout + done.stderr
 
 
 def test_three_lines_run_the_contract_of_an_installed_plugin(install, tmp_path):
     install(tlf_acme=PLUGIN, tlf_acme_half=STRATEGY)
     code, out = run_pytest(tmp_path)
-    assert "12 passed" in out, out
+    assert "16 passed" in out, out
     assert code == 0
 
 
 def test_a_sabotaged_plugin_fails_by_the_name_of_the_check_with_the_sentence(install, tmp_path):
-    sabotaged = STRATEGY.replace("(*half, outline.head)", "half")
-    install(tlf_acme=PLUGIN, tlf_acme_half=sabotaged)
+    install(tlf_acme=PLUGIN, tlf_acme_half=SABOTAGED)
     code, out = run_pytest(tmp_path)
     assert code == 1
-    assert "2 failed, 10 passed" in out, out
+    assert "2 failed, 14 passed" in out, out
     assert "TestContract::test_contract[strategy acme/half: head learns]" in out
     assert "ContractError: for 1 stages and a budget of 1 epochs no step trains the head" in out
 
 
+def test_a_failure_that_is_expected_is_none_and_says_why(install, tmp_path):
+    install(tlf_acme=PLUGIN, tlf_acme_half=SABOTAGED)
+    expecting = f'{CONTRACT}    expected_failures = {{"head learns": "acme has its own head"}}\n'
+    code, out = run_pytest(tmp_path, "-rx", contract=expecting)
+    assert code == 0, out
+    assert "14 passed, 2 xfailed" in out
+    assert "acme has its own head: for 1 stages and a budget of 1 epochs no step trains" in out
+
+
+def test_a_failure_that_is_expected_and_does_not_come_is_one(install, tmp_path):
+    install(tlf_acme=PLUGIN, tlf_acme_half=STRATEGY)
+    name = "strategy acme/half {'rate': 0.5}: head learns"
+    expecting = f'{CONTRACT}    expected_failures = {{"{name}": "not yet"}}\n'
+    code, out = run_pytest(tmp_path, contract=expecting)
+    assert code == 1
+    assert "1 failed, 15 passed" in out, out
+    assert "is expected to fail (not yet), and passes: take it out of `expected_failures`" in out
+
+
+def test_an_expected_failure_of_a_check_that_does_not_exist_is_refused(install):
+    class TestAcme(PluginContract):
+        plugin = "csv"
+        expected_failures: ClassVar = {"hears a run to its and": "not yet"}
+
+    class Metafunc:
+        fixturenames = ("check",)
+
+    with pytest.raises(
+        ContractError, match="no check of `csv`; did you mean `hears a run to its e"
+    ):
+        TestAcme().pytest_generate_tests(Metafunc())
+
+
+def test_pytest_runs_a_contract_without_a_test_file(install, tmp_path):
+    install(tlf_acme=PLUGIN, tlf_acme_half=SABOTAGED)
+    code, out = run_pytest(tmp_path, "--tlf-plugin", "acme", contract=None)
+    assert code == 1
+    assert "2 failed, 14 passed" in out, out
+    assert "for 1 stages and a budget of 1 epochs no step trains the head" in out
+    # The sentence is all that an author needs.
+    assert "strategies.py" not in out
+
+
+def test_pytest_says_of_a_plugin_that_is_not_there_that_it_is_not(install, tmp_path):
+    install(tlf_acme=PLUGIN, tlf_acme_half=STRATEGY)
+    code, out = run_pytest(tmp_path, "--tlf-plugin", "acne", contract=None)
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "no installed plugin is called `acne`" in out
+
+
+def test_the_fixture_runs_a_strategy_on_the_toy_network(install, tmp_path):
+    install(tlf_acme=PLUGIN, tlf_acme_half=STRATEGY)
+    test = """
+def test_it_learns(tlf_toy_run):
+    run = tlf_toy_run(strategy={"name": "acme/half", "options": {"rate": 0.5}})
+    assert run.report["metrics"]["accuracy"] == 1.0
+    assert run.start.keys() == {name.removeprefix("backbone.") for name in run.end
+                                if name.startswith("backbone.")} | {"fc.weight", "fc.bias"}
+"""
+    code, out = run_pytest(tmp_path, contract=test)
+    assert code == 0, out
+
+
+def test_the_plugin_of_pytest_costs_other_projects_nothing(tmp_path):
+    test = """
+import sys
+
+
+def test_nothing_is_there():
+    mine = {"tlf", "torch", "pluggy_tlf", "pydantic", "numpy"} & set(sys.modules)
+    assert not mine, mine
+    assert "tlf_pytest" in sys.modules
+"""
+    code, out = run_pytest(tmp_path, contract=test)
+    assert code == 0, out
+
+
 def test_the_kit_loads_neither_torch_nor_pytest_before_it_is_used():
-    names = [module.__name__ for module in MODULES]
+    # The toys are torch's through and through, and imported when something is run on them.
+    names = [module.__name__ for module in MODULES if module.__name__ != "tlf.testing.toys"]
     script = (
         f"import sys, tlf.testing, {', '.join(names)}\n"
         "print(sorted({'torch', 'pytest', '_pytest', 'numpy', 'PIL'} & set(sys.modules)))"

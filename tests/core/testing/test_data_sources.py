@@ -11,14 +11,16 @@ from tlf.plugin import Dataset, Item
 from tlf.testing import ContractError
 from tlf.testing.data_sources import (
     CHECKS,
+    check_errors_name_the_item,
     check_items_can_be_read_anywhere,
     check_labels_name_classes,
     check_order_is_stable,
     check_recognises_what_it_can_read,
     check_splits_are_disjoint,
 )
+from tlf.testing.toys import ToySource, read_pixels, write_images
 
-from .toys import Saboteur, ToySource, read_pixels, write_images
+from .saboteurs import Saboteur
 
 
 def splitting(name, split):
@@ -133,7 +135,43 @@ RECOGNISE = check_recognises_what_it_can_read
 ORDER, READ = check_order_is_stable, check_items_can_be_read_anywhere
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 
+
+def losing(name, lose):
+    """Return a source that does something of its own about a file that is gone."""
+
+    def read(self, path):
+        return Losing(path, lose)
+
+    return type(name, (ToySource,), {"read": read})
+
+
+class Losing:
+    def __init__(self, path, lose):
+        self.path, self.lose = path, lose
+
+    def __call__(self):
+        return read_pixels(self.path) if self.path.exists() else self.lose(self.path)
+
+
+def mutter(path):
+    raise ValueError("it cannot be read")
+
+
+def paint_it_black(path):
+    return np.zeros((8, 8, 3), np.uint8)
+
+
 SABOTEURS = (
+    Saboteur(
+        check_errors_name_the_item,
+        losing("Muttering", mutter),
+        r"must name the item, and for `train/0-0.png`.* ValueError: it cannot be read",
+    ),
+    Saboteur(
+        check_errors_name_the_item,
+        losing("Painting", paint_it_black),
+        "must raise an error, and gives something else",
+    ),
     Saboteur(
         SPLITS,
         splitting("train_only", lambda splits: {"train": splits["train"]}),

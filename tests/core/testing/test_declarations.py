@@ -14,8 +14,9 @@ from tlf.testing.declarations import (
     check_summary_is_one_line,
     check_target_resolves,
 )
+from tlf.testing.toys import ToyDevice
 
-from .toys import Saboteur, ToyDevice
+from .saboteurs import Saboteur
 
 PLUGIN = """
 from tlf.plugin import Declaration, hookimpl

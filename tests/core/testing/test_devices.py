@@ -13,8 +13,9 @@ from tlf.testing.devices import (
     check_availability_has_a_reason,
     check_device_runs_a_network,
 )
+from tlf.testing.toys import ToyBackend, ToyDevice
 
-from .toys import Saboteur, ToyBackend, ToyDevice
+from .saboteurs import Saboteur
 
 
 class Raising(ToyBackend):

@@ -5,7 +5,9 @@ import itertools
 import random
 
 import pytest
+import torch
 
+from tlf.engine import running
 from tlf.plugin import Choice, Combine, Plateau, Solve, TopStages, Train
 from tlf.testing import ContractError
 from tlf.testing.strategies import (
@@ -13,10 +15,13 @@ from tlf.testing.strategies import (
     check_head_learns,
     check_plan_can_be_carried_out,
     check_plan_is_deterministic,
+    check_training_beats_guessing,
+    check_what_never_learns_stays,
 )
+from tlf.testing.toys import ToyStrategy
 from tlf_builtin.feature_extraction.strategy import FeatureExtraction
 
-from .toys import Saboteur, ToyStrategy
+from .saboteurs import Saboteur
 
 
 class Random(ToyStrategy):
@@ -213,7 +218,53 @@ class Dicing(ToyStrategy):
         return Choice(strategy="feature-extraction", why=name)
 
 
+class Timid(ToyStrategy):
+    """Rates that are allowed, and at which nothing is learned."""
+
+    def steps(self, outline, budget):
+        names = (*outline.body, outline.head)
+        rates = dict.fromkeys(names, 1e-9)
+        return [Train(name="all", trainable=names, epochs=budget.epochs, rates=rates)]
+
+
+class Grasping(ToyStrategy):
+    """Trains the head, and reaches for the network behind the engine's back."""
+
+    def steps(self, outline, budget):
+        write = running.write_artifact
+
+        def spoil(folder, model, job):
+            with torch.no_grad():
+                next(model.backbone.module.parameters()).add_(1)
+            write(folder, model, job)
+
+        running.write_artifact = spoil
+        return [Train(name="head", trainable=(outline.head,), epochs=budget.epochs)]
+
+
+class Untaught(ToyStrategy):
+    """Starts from random weights, and never trains them."""
+
+    pretrained = False
+
+    def steps(self, outline, budget):
+        return [Train(name="head", trainable=(outline.head,), epochs=budget.epochs)]
+
+
 SABOTEURS = (
+    Saboteur(
+        check_training_beats_guessing, Timid, r"loss is 0\.6\d\d; guessing .* are the rates high"
+    ),
+    Saboteur(
+        check_training_beats_guessing,
+        Resnet,
+        "running its plan .* on a toy network must not fail: .*layer4",
+    ),
+    Saboteur(
+        check_what_never_learns_stays,
+        Grasping,
+        r"no step of its plan trains \['blocks.0.0.weight'\], which are not as they were",
+    ),
     Saboteur(check_plan_is_deterministic, Random, "different plans .* it must be pure"),
     Saboteur(check_plan_is_deterministic, Remembering, "different plans .* it must be pure"),
     Saboteur(check_plan_is_deterministic, Meddling, "changed the outline"),
@@ -285,6 +336,10 @@ def test_a_strategy_that_takes_everything_there_is_passes(check, declare):
     check(declare("strategy", Thorough), {})
 
 
+def test_what_starts_from_random_weights_need_not_end_as_the_file_has_it(declare):
+    check_what_never_learns_stays(declare("strategy", Untaught), {})
+
+
 def test_a_strategy_that_picks_one_that_picks_in_its_turn_is_told_so(declare, monkeypatch):
     monkeypatch.setattr(FeatureExtraction, "steps", Choosing.steps)
     monkeypatch.setattr(FeatureExtraction, "choice", Choosing.choice, raising=False)
@@ -293,7 +348,9 @@ def test_a_strategy_that_picks_one_that_picks_in_its_turn_is_told_so(declare, mo
 
 
 @pytest.mark.parametrize("saboteur", SABOTEURS, ids=str)
-def test_a_strategy_that_breaks_a_promise_is_told_what_to_change(saboteur, declare):
+def test_a_strategy_that_breaks_a_promise_is_told_what_to_change(saboteur, declare, monkeypatch):
+    # What one of them changes is put back.
+    monkeypatch.setattr(running, "write_artifact", running.write_artifact)
     entry = declare("strategy", saboteur.target)
     with pytest.raises(ContractError, match=saboteur.words):
         saboteur.check(entry, {})

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tlf.testing import ContractError
+from tlf.testing.toys import ToyTransform
 from tlf.testing.transforms import (
     CHECKS,
     check_load_is_deterministic,
@@ -16,7 +17,7 @@ from tlf.testing.transforms import (
     check_views_have_the_promised_form,
 )
 
-from .toys import Saboteur, ToyTransform
+from .saboteurs import Saboteur
 
 
 class NoColours(ToyTransform):

@@ -1,0 +1,5 @@
+from tlf.testing import PluginContract
+
+
+class TestContract(PluginContract):
+    plugin = "freezeout"

@@ -1,0 +1,109 @@
+"""Writes the metrics of a run as a table that any spreadsheet opens."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from tlf.plugin import EpochFinished, Observer, Options, RunStarted, StepFinished
+
+
+class CsvOptions(Options):
+    """Options of `csv`."""
+
+    file: str = Field(
+        default="metrics.csv",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.csv$",
+        description="Name of the file in the run directory.",
+    )
+    delimiter: Literal[",", ";", "\t"] = Field(
+        default=",", description="Between columns; some spreadsheets expect `;`."
+    )
+
+
+class CsvTable(Observer[CsvOptions]):
+    """Adds a row after each epoch, and after each step that has none."""
+
+    _file: Path
+    _columns: tuple[str, ...] = ()
+    _chooses: bool = False
+    _epoch: int = 0
+
+    def run_started(self, event: RunStarted) -> None:
+        """Make the file. Its columns come with the first row.
+
+        Args:
+            event: What is known of the run.
+
+        Raises:
+            FileExistsError: The run directory has a file of that name: another observer's, say.
+        """
+        self._file = event.directory / self.options.file
+        self._file.touch(exist_ok=False)
+        self._chooses = event.plan["selection_on"] is not None
+
+    def epoch_finished(self, event: EpochFinished) -> None:
+        """Add the row of an epoch.
+
+        Args:
+            event: What it came to.
+        """
+        self._epoch = event.epoch
+        self._add(
+            event.step,
+            train=event.train,
+            validation=event.validation,
+            selection=event.selection or {},
+            timings=event.timings,
+        )
+
+    def step_finished(self, event: StepFinished) -> None:
+        """Add the row of a step without epochs: a head that is solved for, an average.
+
+        Args:
+            event: What it came to.
+        """
+        if event.step["epochs"] == 0:
+            self._add(event.step["name"], validation=event.validation)
+
+    def _add(
+        self,
+        step: str,
+        *,
+        validation: Mapping[str, float],
+        train: Mapping[str, float] | None = None,
+        selection: Mapping[str, float] | None = None,
+        timings: Mapping[str, float] | None = None,
+    ) -> None:
+        row: dict[str, object] = {"epoch": self._epoch, "step": step}
+        for split, values in (("train", train), ("validation", validation)):
+            row |= {f"{split}_{name}": value for name, value in (values or {}).items()}
+        row |= {f"selection_{name}": value for name, value in (selection or {}).items()}
+        row |= timings or {}
+        first = not self._columns
+        if first:
+            self._columns = self._all_columns(validation)
+        with self._file.open("a", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(
+                file, self._columns, delimiter=self.options.delimiter, lineterminator="\n"
+            )
+            if first:
+                table.writeheader()
+            table.writerow(row)
+
+    def _all_columns(self, validation: Mapping[str, float]) -> tuple[str, ...]:
+        return (
+            "epoch",
+            "step",
+            "train_loss",
+            *(f"validation_{name}" for name in validation),
+            *(("selection_loss", "selection_accuracy") if self._chooses else ()),
+            "train_seconds",
+            "data_seconds",
+            "prefix_seconds",
+            "images_per_second",
+        )

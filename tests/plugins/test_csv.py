@@ -1,0 +1,67 @@
+"""The observer `csv`: the run's own numbers as a table."""
+
+import csv
+import json
+
+import pytest
+
+import tlf
+
+
+def table(run, name="metrics.csv", delimiter=","):
+    with (run.directory / name).open(newline="") as file:
+        return list(csv.DictReader(file, delimiter=delimiter))
+
+
+def test_each_epoch_is_a_row_with_what_the_files_of_the_run_say(small_spec):
+    run = tlf.run({**small_spec, "observers": ["csv"]})
+    rows = table(run)
+    written = (run.directory / "metrics.jsonl").read_text().splitlines()
+    lines = [json.loads(line) for line in written]
+    assert [(int(row["epoch"]), row["step"]) for row in rows] == [(1, "head"), (2, "head")]
+    for row, line in zip(rows, lines, strict=True):
+        assert float(row["train_loss"]) == line["train"]["loss"]
+        assert float(row["validation_accuracy"]) == line["validation"]["accuracy"]
+        assert float(row["images_per_second"]) > 0
+    assert not any(name.startswith("selection") for name in rows[0])
+
+
+def test_a_step_without_epochs_is_a_row_with_no_training_loss(small_spec):
+    rows = table(tlf.run({**small_spec, "observers": ["csv"], "strategy": "lp-ft"}))
+    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
+    assert [bool(row["train_loss"]) for row in rows] == [False, True, True]
+    assert all(row["validation_loss"] for row in rows)
+
+
+def test_a_run_that_chooses_has_the_columns_of_what_it_chooses_on(small_spec):
+    options = {"advance": "on-plateau"}
+    strategy = {"name": "gradual-unfreezing", "options": options}
+    rows = table(tlf.run({**small_spec, "observers": ["csv"], "strategy": strategy}))
+    assert all(0 <= float(row["selection_accuracy"]) <= 1 for row in rows)
+
+
+def test_the_file_and_its_delimiter_are_options(small_spec):
+    observer = {"name": "csv", "options": {"file": "table.csv", "delimiter": ";"}}
+    run = tlf.run({**small_spec, "observers": [observer]})
+    assert len(table(run, "table.csv", ";")) == 2
+
+
+@pytest.mark.parametrize("file", ["../up.csv", "a/b.csv", ".hidden.csv", "table", "a b.csv"])
+def test_a_file_anywhere_else_is_refused(file, small_spec):
+    observer = {"name": "csv", "options": {"file": file}}
+    with pytest.raises(tlf.TlfError, match=r"observers\.0\.options\.file"):
+        tlf.plan({**small_spec, "observers": [observer]})
+
+
+def test_two_tables_of_one_name_are_not_mixed(small_spec):
+    warnings = []
+
+    class Listening(tlf.Listener):
+        def warning(self, message):
+            warnings.append(message)
+
+    run = tlf.run({**small_spec, "observers": ["csv", "csv"]}, listener=Listening())
+    assert len(table(run)) == 2
+    (warning,) = warnings
+    assert "`csv` (tlf" in warning
+    assert "FileExistsError" in warning
