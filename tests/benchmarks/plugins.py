@@ -6,16 +6,14 @@ The foreign plugins are real distributions, installed by pip into an environment
 """
 
 import json
-import statistics
 import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks import start_up
 from tests.distributions import Environment, write_wheel
 
-ROUNDS = 15
 GOOD = 15
-FLOOR = ("-c", "import typer, rich, pluggy")
 LIST = ("-c", "import sys; from tlf.cli import main; sys.exit(main())", "plugins", "list")
 #: What takes long to import, and a list does not need.
 HEAVY = (
@@ -57,25 +55,13 @@ def main() -> None:
         folder = Path(name)
         plain, full = Environment(folder / "plain"), Environment(folder / "full")
         full.install(*_wheels(folder))
-        commands = {
-            "import typer, rich, pluggy": (plain, FLOOR),
-            "tlf plugins list, tlf's own": (plain, LIST),
-            "tlf plugins list, 20 more": (full, LIST),
-        }
-        seconds: dict[str, list[float]] = {title: [] for title in commands}
-        for _ in range(ROUNDS):
-            for title, (environment, words) in commands.items():
-                started = time.perf_counter()
-                done = environment.run(*words)
-                seconds[title].append(time.perf_counter() - started)
-                assert done.returncode == 0, done.stderr
-        floor = statistics.median(seconds["import typer, rich, pluggy"])
-        for title, values in seconds.items():
-            median, best = statistics.median(values), min(values)
-            print(
-                f"{title:<28} median {median * 1e3:5.0f} ms, minimum {best * 1e3:5.0f} ms, "
-                f"{median / floor:.2f} times the floor"
-            )
+        start_up.in_turns(
+            {
+                "import typer, rich, pluggy": [str(plain.python), *start_up.FLOOR],
+                "tlf plugins list, tlf's own": [str(plain.python), *LIST],
+                "tlf plugins list, 20 more": [str(full.python), *LIST],
+            }
+        )
         print(f"not imported: {', '.join(_not_imported(full))}")
         _check_built_in(plain)
 
