@@ -31,6 +31,8 @@ def test_a_step_without_epochs_is_a_row_with_no_training_loss(small_spec):
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
     assert [bool(row["train_loss"]) for row in rows] == [False, True, True]
     assert all(row["validation_loss"] for row in rows)
+    # The strength of the probe is chosen, and no epoch is.
+    assert not any(name.startswith("selection") for name in rows[0])
 
 
 def test_a_run_that_chooses_has_the_columns_of_what_it_chooses_on(small_spec):

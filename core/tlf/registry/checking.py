@@ -165,9 +165,13 @@ def _with_home(finding: _Finding, part: _Part, entry: Entry) -> _Finding:
 def _error(findings: list[_Finding], source: str | None) -> SpecError | PluginError:
     order = list(RunSpec.model_fields)
 
-    def place(finding: _Finding) -> int:
-        section = finding.problem.path.partition(".")[0]
-        return order.index(section) if section in order else len(order)
+    def place(finding: _Finding) -> tuple[int, int]:
+        section, _, rest = finding.problem.path.partition(".")
+        number = rest.partition(".")[0]
+        return (
+            order.index(section) if section in order else len(order),
+            int(number) if number.isdecimal() else -1,
+        )
 
     findings = sorted(findings, key=place)
     problems = [finding.problem for finding in findings]

@@ -30,6 +30,7 @@ class CsvTable(Observer[CsvOptions]):
 
     _file: Path
     _columns: tuple[str, ...] = ()
+    #: Whether a step follows its epochs on the images to choose on.
     _chooses: bool = False
     _epoch: int = 0
 
@@ -44,7 +45,8 @@ class CsvTable(Observer[CsvOptions]):
         """
         self._file = event.directory / self.options.file
         self._file.touch(exist_ok=False)
-        self._chooses = event.plan["selection_on"] is not None
+        steps = event.plan["steps"]
+        self._chooses = any(step["patience"] is not None or step["undo"] for step in steps)
 
     def epoch_finished(self, event: EpochFinished) -> None:
         """Add the row of an epoch.

@@ -221,7 +221,9 @@ def test_mistakes_in_observers_are_told_with_their_places(small_spec):
     observers = ["csv", "cvs", {"name": "csv", "options": {"fiel": "x.csv"}}, {"nmae": "csv"}]
     with pytest.raises(SpecError) as error:
         tlf.plan({**small_spec, "observers": observers})
-    told = {problem.path: (problem.message, problem.hint) for problem in error.value.problems}
+    problems = error.value.problems
+    assert [problem.path.split(".")[1] for problem in problems] == ["1", "2", "3", "3"]
+    told = {problem.path: (problem.message, problem.hint) for problem in problems}
     assert told == {
         "observers.1": ("`cvs` is no known observer", "did you mean `csv`?"),
         "observers.2.options.fiel": ("`fiel` is no known key", "did you mean `file`?"),
