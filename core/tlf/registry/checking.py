@@ -149,8 +149,8 @@ def _incomplete_backbone(part: _Part, families: list[str]) -> Problem:
 
 def _with_home(finding: _Finding, part: _Part, entry: Entry) -> _Finding:
     """Point an unknown key beside the options to the option of that name, if there is one."""
-    key = finding.problem.path.removeprefix(f"{part.section}.")
-    if key not in part.values or key in ("name", "options"):
+    beside, _, key = finding.problem.path.rpartition(".")
+    if beside != part.section or key not in part.values or key in ("name", "options"):
         return finding
     try:
         is_option = key in entry.options_model().model_fields

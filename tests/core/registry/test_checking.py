@@ -114,6 +114,14 @@ def test_an_option_beside_the_options_is_sent_to_its_place(problems_of):
     assert "unreadable" in found["data.shuffle"].hint
 
 
+def test_a_key_of_that_name_elsewhere_is_not_sent_there(problems_of):
+    strategy = {"name": "full-fine-tuning", "body_rate": 0.5}
+    found = problems_of(strategy=strategy, body_rate=0.5)
+    there = "did you mean `strategy.options.body_rate`?"
+    assert found["strategy.body_rate"].hint == there
+    assert found["body_rate"].hint != there
+
+
 def test_options_of_the_wrong_shape_are_said_once(problems_of):
     assert list(problems_of(device={"name": "cpu", "options": [1]})) == ["device.options"]
     assert list(problems_of(device={"name": 5})) == ["device.name"]
