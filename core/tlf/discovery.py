@@ -138,7 +138,7 @@ def discover(distributions: Iterable[metadata.Distribution] | None = None) -> li
             owners.setdefault(item.entry_point.name, []).append(item)
     current = {(item.distribution, item.entry_point.name) for item in found if item.is_current}
     records = [
-        _record(item, owners) if item.is_in(chosen) else _left_out(item)
+        _record(item, owners, chosen)
         for item in found
         if item.is_current or (item.distribution, item.entry_point.name) not in current
     ]
@@ -153,10 +153,6 @@ def _chosen() -> set[str] | None:
     if value is None:
         return None
     return {name.strip() for name in value.split(",") if name.strip()}
-
-
-def _left_out(item: _Found) -> PluginRecord:
-    return item.record("disabled", f"`{CHOSEN_PLUGINS}` does not name it")
 
 
 def _absent(name: str, names: Iterable[str]) -> PluginRecord:
@@ -192,7 +188,11 @@ def _key_of(distribution: metadata.Distribution) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _record(item: _Found, owners: Mapping[str, list[_Found]]) -> PluginRecord:
+def _record(
+    item: _Found, owners: Mapping[str, list[_Found]], chosen: set[str] | None
+) -> PluginRecord:
+    if not item.is_in(chosen):
+        return item.record("disabled", f"`{CHOSEN_PLUGINS}` does not name it")
     if not item.is_current:
         ours = ENTRY_POINT_GROUP.rpartition("v")[2]
         return item.record(
@@ -205,7 +205,7 @@ def _record(item: _Found, owners: Mapping[str, list[_Found]]) -> PluginRecord:
         names = " and ".join(f"`{other.distribution}`" for other in same)
         reason = f"{names} both have a plugin called `{item.entry_point.name}`; uninstall one"
         return item.record("broken", reason)
-    before = {name for name in _SLOW if name in sys.modules}
+    absent = [name for name in _SLOW if name not in sys.modules]
     try:
         # What a plugin prints would end up in the middle of a command's results.
         with contextlib.redirect_stdout(sys.stderr):
@@ -214,11 +214,11 @@ def _record(item: _Found, owners: Mapping[str, list[_Found]]) -> PluginRecord:
         return item.record("broken", str(error))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin raises
         return item.record("broken", describe(error))
-    imported = [name for name in _SLOW if name in sys.modules and name not in before]
-    note = (
-        f"slow: importing it imports {' and '.join(imported)}, so that every command waits for that"
-    )
-    return replace(item.record("ok"), declarations=declarations, note=note if imported else None)
+    note = None
+    if imported := [name for name in absent if name in sys.modules]:
+        names = " and ".join(imported)
+        note = f"slow: importing it imports {names}, so that every command waits for that"
+    return replace(item.record("ok"), declarations=declarations, note=note)
 
 
 def describe(error: BaseException) -> str:

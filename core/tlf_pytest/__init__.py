@@ -33,27 +33,19 @@ def pytest_collection_modifyitems(
 ) -> None:
     """Add the checks of the plugins that the option names."""
     for plugin in config.getoption(_OPTION):
-        contract = _Contract.from_parent(session, name=f"contract of {plugin}", plugin=plugin)
-        items.extend(contract.collect())
+        items.extend(_checks(session, plugin))
 
 
-class _Contract(pytest.Collector):
-    """The contract of one plugin."""
+def _checks(session: pytest.Session, plugin: str) -> Iterator[pytest.Item]:
+    """Yield a test for each check of a plugin."""
+    from tlf.testing import ContractError, checks_of
 
-    def __init__(self, *, plugin: str, **more: Any) -> None:  # noqa: ANN401 - pytest's own
-        super().__init__(**more)
-        self._plugin = plugin
-
-    def collect(self) -> Iterator[pytest.Item]:
-        """Yield a test for each check."""
-        from tlf.testing import ContractError, checks_of
-
-        try:
-            checks = checks_of(self._plugin)
-        except ContractError as error:
-            raise pytest.UsageError(str(error)) from error
-        for check in checks:
-            yield _Check.from_parent(self, name=check.name, check=check.run)
+    try:
+        checks = checks_of(plugin)
+    except ContractError as error:
+        raise pytest.UsageError(str(error)) from error
+    for check in checks:
+        yield _Check.from_parent(session, name=check.name, check=check.run)
 
 
 class _Check(pytest.Item):

@@ -38,14 +38,11 @@ def new_command(
     stdout is the package's folder, which must not exist yet.
     """
     from tlf.cli.output import write_json, write_line
-    from tlf.errors import did_you_mean
-    from tlf.plugin.declarations import KINDS
+    from tlf.cli.plugins import check_kind
     from tlf.registry import load_registry
     from tlf.scaffold import write_package
 
-    if kind not in KINDS:
-        hint = did_you_mean(kind, KINDS)
-        raise typer.BadParameter(f"`{kind}` is no kind of plugin; {hint}", param_hint="--kind")
+    check_kind(kind)
     package = write_package(name, kind, directory, installed=load_registry().plugins)
     show_next_steps(package)
     if as_json:

@@ -35,18 +35,15 @@ def list_command(
     Where it comes from too, and whether it works, or else why not.
     """
     from tlf.cli.output import write_json
-    from tlf.errors import did_you_mean
-    from tlf.plugin.declarations import KINDS
     from tlf.registry import load_registry
 
-    if kind is not None and kind not in KINDS:
-        hint = did_you_mean(kind, KINDS)
-        raise typer.BadParameter(f"`{kind}` is no kind of plugin; {hint}", param_hint="--kind")
+    if kind is not None:
+        check_kind(kind)
     registry = load_registry()
     if as_json:
         write_json([_as_json(record, registry, kind) for record in _listed(registry, kind)])
     elif verbose:
-        show_verbose(_listed(registry, kind), registry, kind)
+        show_verbose(registry, kind)
     else:
         show_list(registry, kind)
 
@@ -72,6 +69,23 @@ def show_command(
         return
     for entry in entries:
         show_entry(entry)
+
+
+def check_kind(kind: str) -> None:
+    """Make sure that there is a kind of plugin.
+
+    Args:
+        kind: What the user calls it.
+
+    Raises:
+        typer.BadParameter: There is none of that name.
+    """
+    from tlf.errors import did_you_mean
+    from tlf.plugin.declarations import KINDS
+
+    if kind not in KINDS:
+        hint = did_you_mean(kind, KINDS)
+        raise typer.BadParameter(f"`{kind}` is no kind of plugin; {hint}", param_hint="--kind")
 
 
 def show_list(registry: Registry, kind: str | None = None) -> None:
@@ -102,34 +116,32 @@ def show_list(registry: Registry, kind: str | None = None) -> None:
             results().print(f"\n{line}", soft_wrap=True)
 
 
-def show_verbose(records: Sequence[PluginRecord], registry: Registry, kind: str | None) -> None:
-    """Print all that is known of plugins, one after the other.
+def show_verbose(registry: Registry, kind: str | None) -> None:
+    """Print all that is known of the installed plugins, one after the other.
 
     Args:
-        records: The plugins.
         registry: The installed plugins.
-        kind: The kind of thing to show of them, or None for all.
+        kind: The kind of thing to list, or None for all.
     """
     from tlf.cli.output import results
     from tlf.cli.tables import table
 
-    for record in records:
+    for record in _listed(registry, kind):
         facts = [
             ["from", record.origin],
             ["entry point", f"{record.name} = {record.value}"],
             ["file", str(record.file or "not found")],
         ]
-        for entry in registry.entries(kind):
-            if entry.plugin is record:
-                declaration = entry.declaration
-                requires = ", ".join(map(_requirement, declaration.requires))
-                needs = f"\nrequires {requires}" if requires else ""
-                facts.append(
-                    [
-                        f"{entry.kind}\n{declaration.name}",
-                        f"{declaration.summary}\n{declaration.target}{needs}",
-                    ]
-                )
+        for entry in _provided(record, registry, kind):
+            declaration = entry.declaration
+            requires = ", ".join(map(_requirement, declaration.requires))
+            needs = f"\nrequires {requires}" if requires else ""
+            facts.append(
+                [
+                    f"{entry.kind}\n{declaration.name}",
+                    f"{declaration.summary}\n{declaration.target}{needs}",
+                ]
+            )
         results().print(table([record.name, _state(record)], facts))
         for line in _remarks(record):
             results().print(line, soft_wrap=True)
@@ -229,6 +241,10 @@ def _listed(registry: Registry, kind: str | None) -> list[PluginRecord]:
     ]
 
 
+def _provided(record: PluginRecord, registry: Registry, kind: str | None) -> list[Entry]:
+    return [entry for entry in registry.entries(kind) if entry.plugin is record]
+
+
 def _as_json(record: PluginRecord, registry: Registry, kind: str | None) -> dict[str, Any]:
     return {
         "name": record.name,
@@ -245,8 +261,7 @@ def _as_json(record: PluginRecord, registry: Registry, kind: str | None) -> dict
                 "name": entry.declaration.name,
                 "summary": entry.declaration.summary,
             }
-            for entry in registry.entries(kind)
-            if entry.plugin is record
+            for entry in _provided(record, registry, kind)
         ],
     }
 

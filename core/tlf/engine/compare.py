@@ -25,7 +25,6 @@ from tlf.errors import (
     did_you_mean,
 )
 from tlf.registry import Registry, check, load_registry
-from tlf.registry.missing import explain_missing
 from tlf.spec import PartSpec, RawSpec, load_raw
 from tlf.spec.paths import resolve_path
 
@@ -185,7 +184,7 @@ def _check_names(strategies: Sequence[str], registry: Registry) -> None:
         if name in strategies[:number]:
             problems.append(Problem("strategies", f"`{name}` is named twice"))
         elif name not in known:
-            missing.append(explain_missing("strategy", name, known, registry.plugins))
+            missing.append(registry.missing("strategy", name))
     if problems or not all(one.is_plugin_problem for one in missing):
         wrong = [Problem("strategies", one.message, one.hint) for one in missing]
         raise SpecError([*problems, *wrong])

@@ -193,11 +193,9 @@ def fitted_device(device: Device, family: Made[BackboneFamily[Any]]) -> Device:
         device: The device.
         family: Says what its networks can do without.
     """
-    allowed = family.part
-    fits = (allowed.channels_last or not device.channels_last) and (
-        allowed.autocast or device.precision == "float32"
-    )
-    return device if fits else _FittedDevice(device, family)
+    fitted = _FittedDevice(device, family)
+    fits = (fitted.precision, fitted.channels_last) == (device.precision, device.channels_last)
+    return device if fits else fitted
 
 
 class _FittedDevice(Device):

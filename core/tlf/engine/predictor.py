@@ -26,7 +26,7 @@ from tlf.engine.parts import (
     make_transform,
     models_of,
 )
-from tlf.engine.provenance import changes_since, require_plugins
+from tlf.engine.provenance import changes_since, parts_of_network, require_plugins
 from tlf.engine.solve.neighbours import KnnHead
 from tlf.errors import DataError, OutputError, PluginError, SpecError, did_you_mean
 from tlf.plugin import BackboneFamily, Device, Transform
@@ -204,7 +204,9 @@ def load(run: str | Path, *, warn: Callable[[str], None] = warnings.warn) -> Pre
     folder = Path(run)
     description, state = read_artifact(folder)
     registry = load_registry()
-    require_plugins(folder, registry)
+    parts = parts_of_network(folder)
+    require_plugins(parts, registry)
+    family_name, _, model_name = description.backbone.name.partition("/")
     try:
         device = make_device(
             registry,
@@ -212,9 +214,9 @@ def load(run: str | Path, *, warn: Callable[[str], None] = warnings.warn) -> Pre
             lambda why: _unavailable(description.device.name, why),
         )
         transform = make_transform(registry, description.transforms, description.input).part
-        family = make_family(registry, _family_of(description), description.backbone.options)
+        family = make_family(registry, family_name, description.backbone.options)
         device = fitted_device(device, family)
-        model = _build(family, description)
+        model = _build(family, model_name, description)
     except SpecError as error:
         problems = "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
         raise OutputError(
@@ -223,7 +225,7 @@ def load(run: str | Path, *, warn: Callable[[str], None] = warnings.warn) -> Pre
         ) from error
     _load_state(model, state, folder)
     model.to(device)
-    for change in changes_since(folder, registry):
+    for change in changes_since(parts, registry):
         warn(change)
     return Predictor(model, description.classes, transform, device)
 
@@ -254,13 +256,8 @@ def _unavailable(name: str, reason: str) -> PluginError:
     )
 
 
-def _family_of(description: Description) -> str:
-    return description.backbone.name.partition("/")[0]
-
-
-def _build(family: Made[BackboneFamily[Any]], description: Description) -> Model:
+def _build(family: Made[BackboneFamily[Any]], name: str, description: Description) -> Model:
     """Return the network that a description means, with random weights."""
-    name = description.backbone.name.partition("/")[2]
     models = models_of(family)
     if name not in models:
         raise OutputError(

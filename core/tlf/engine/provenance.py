@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlf.engine.environment import describe_part
 from tlf.engine.files import read_json
 from tlf.errors import PluginError
-from tlf.registry.missing import explain_missing
 
 if TYPE_CHECKING:
     from tlf.registry import Registry
@@ -18,38 +17,40 @@ if TYPE_CHECKING:
 _OF_THE_NETWORK = ("backbone-family", "device", "transform")
 
 
-def require_plugins(folder: Path, registry: Registry) -> None:
+#: What `environment.json` says of one part of a run.
+Part = Mapping[str, Any]
+
+
+def require_plugins(parts: Sequence[Part], registry: Registry) -> None:
     """Make sure that what the network of a run is made of is installed.
 
     Args:
-        folder: The run directory. One that does not say what it was made with needs nothing here: what
-            is missing is found when it is used.
+        parts: What `parts_of_network` returned.
         registry: The installed plugins.
 
     Raises:
         PluginError: Something is not; the error says what to install.
     """
-    for part in _parts(folder):
+    for part in parts:
         kind, name = part["kind"], part["name"]
         if registry.find(kind, name) is not None:
             continue
-        names = [entry.declaration.name for entry in registry.entries(kind)]
-        missing = explain_missing(kind, name, names, registry.plugins)
         origin = f"{part['distribution']} {part['version']}"
+        why = registry.missing(kind, name).message
         raise PluginError(
-            f"the run was made with the {kind} `{name}` of {origin}: {missing.message}",
+            f"the run was made with the {kind} `{name}` of {origin}: {why}",
             hint=f"pip install {part['distribution']}=={part['version']}",
         )
 
 
-def changes_since(folder: Path, registry: Registry) -> Iterator[str]:
+def changes_since(parts: Sequence[Part], registry: Registry) -> Iterator[str]:
     """Yield a sentence for each plugin of a run's network whose code is not what it was.
 
     Args:
-        folder: The run directory.
+        parts: What `parts_of_network` returned.
         registry: The installed plugins, whose parts of the network are imported by now.
     """
-    for then in _parts(folder):
+    for then in parts:
         now = describe_part(registry, then["kind"], then["name"])
         if None in (then["code_digest"], now["code_digest"]):
             continue
@@ -62,8 +63,14 @@ def changes_since(folder: Path, registry: Registry) -> Iterator[str]:
             )
 
 
-def _parts(folder: Path) -> list[dict[str, Any]]:
-    """Return what `environment.json` says of the parts of the network; nothing if it is not there."""
+def parts_of_network(folder: Path) -> list[Part]:
+    """Return what `environment.json` says of the parts of a run's network.
+
+    Nothing if it is not there or says nothing: what is missing is then found when it is used.
+
+    Args:
+        folder: The run directory.
+    """
     try:
         plugins = read_json(folder / "environment.json")["plugins"]
         parts = [dict(part) for part in plugins if part["kind"] in _OF_THE_NETWORK]

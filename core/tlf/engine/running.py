@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,7 +86,7 @@ class Running:
         listener: Whom to tell.
         started: When the spec had been parsed and its plugins imported, on the performance counter.
         watching: The observers that the spec names.
-        observers: Tells them.
+        observers: Tells them what happens.
         progress: What was counted and measured so far.
         loaded: The images.
         model: The network.
@@ -102,7 +102,7 @@ class Running:
     directory: RunDirectory
     listener: Listener
     started: float
-    watching: tuple[Made[Observer[Any]], ...] = ()
+    watching: InitVar[tuple[Made[Observer[Any]], ...]]
     observers: Observers = field(init=False)
     progress: Progress = field(default_factory=Progress)
     loaded: Loaded = field(init=False)
@@ -113,9 +113,9 @@ class Running:
     cuts: tuple[int, ...] = field(init=False)
     _unwritten: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, watching: tuple[Made[Observer[Any]], ...]) -> None:
         """Get ready to tell the observers."""
-        self.observers = Observers(self.watching, self.job.device.torch_device, self.warn)
+        self.observers = Observers(watching, self.job.device.torch_device, self.warn)
 
     def carry_out(self) -> Run:
         """Do everything, and leave a word in the log if it fails."""
@@ -213,7 +213,8 @@ class Running:
     def publish(self) -> None:
         """Let the run directory appear, with all that is known before training."""
         self.directory.write_text("spec.json", self.raw.text)
-        self.directory.write_json("plan.json", self.job.plan.as_json())
+        plan = self.job.plan.as_json()
+        self.directory.write_json("plan.json", plan)
         environment = describe_environment(self.job, self.loaded, self.registry)
         self.directory.write_json("environment.json", environment)
         self.directory.write_json(
@@ -225,7 +226,7 @@ class Running:
             RunStarted(
                 directory=self.directory.path,
                 spec=self.job.spec.model_dump(mode="json"),
-                plan=self.job.plan.as_json(),
+                plan=plan,
                 environment=environment,
             )
         )

@@ -9,7 +9,6 @@ from typing import Any
 from tlf.errors import PluginError, Problem, SpecError, nearest
 from tlf.registry.entries import SECTIONS, Entry
 from tlf.registry.installed import Registry
-from tlf.registry.missing import explain_missing
 from tlf.spec import RawSpec, RunSpec, validate
 from tlf.spec.json_values import below
 
@@ -105,7 +104,7 @@ def _check_part(part: _Part, registry: Registry) -> tuple[Entry | None, list[_Fi
     entry = registry.find(part.kind, name)
     if entry is not None:
         return entry, list(_check_entry(part, entry))
-    missing = explain_missing(part.kind, name, names, registry.plugins)
+    missing = registry.missing(part.kind, name)
     hint = missing.hint
     if part.kind == _BACKBONE and not missing.is_plugin_problem:
         hint = f"did you mean `{nearest(name, names)}/{part.name.partition('/')[2]}`?"

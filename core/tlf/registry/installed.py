@@ -9,7 +9,7 @@ from tlf.discovery import CHOSEN_PLUGINS, PluginRecord, discover
 from tlf.errors import PluginError, Problem, SpecError
 from tlf.plugin.declarations import KINDS
 from tlf.registry.entries import SECTIONS, Entry
-from tlf.registry.missing import explain_missing
+from tlf.registry.missing import Missing, explain_missing
 
 
 class Registry:
@@ -64,11 +64,20 @@ class Registry:
         entry = self.find(kind, name)
         if entry is not None:
             return entry
-        names = [known.declaration.name for known in self.entries(kind)]
-        missing = explain_missing(kind, name, names, self._plugins)
+        missing = self.missing(kind, name)
         if missing.is_plugin_problem:
             raise PluginError(missing.message, hint=missing.hint)
         raise SpecError([Problem(f"{SECTIONS[kind]}.name", missing.message, missing.hint)])
+
+    def missing(self, kind: str, name: str) -> Missing:
+        """Say why nothing is found under a name.
+
+        Args:
+            kind: The kind of thing.
+            name: What was looked for; for a backbone, its family.
+        """
+        names = [entry.declaration.name for entry in self.entries(kind)]
+        return explain_missing(kind, name, names, self._plugins)
 
     def require_all(self) -> None:
         """Make sure that every plugin works, except those that were left out on purpose.

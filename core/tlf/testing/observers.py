@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tlf.plugin import RunFinished, RunStarted
 from tlf.testing.promises import create, must_work, require
+from tlf.testing.toy_run import ToyRun, toy_run, tried
 
 if TYPE_CHECKING:
     from tlf.registry import Entry
-    from tlf.testing.toy_run import ToyRun
 
 __tracebackhide__ = True
 
@@ -29,27 +30,17 @@ _RESULTS = (
 _STRATEGY = "toy/solve-then-train"
 
 
-def _run(entry: Entry | None, example: Mapping[str, Any], warnings: list[str]) -> ToyRun:
-    """Carry out a toy run that the observer hears of, or that nobody does."""
-    from tlf.engine.listener import Listener
-    from tlf.testing.toy_run import toy_run
-
-    class Listening(Listener):
-        def warning(self, message: str) -> None:
-            warnings.append(message)
-
-    if entry is None:
-        return toy_run(listener=Listening(), strategy=_STRATEGY)
-    observer = {"name": entry.declaration.name, "options": dict(example)}
-    return toy_run([entry], listener=Listening(), strategy=_STRATEGY, observers=[observer])
+@functools.cache
+def _alone() -> ToyRun:
+    """Return what the run comes to that nobody hears of: the same for all observers."""
+    return toy_run(strategy=_STRATEGY)
 
 
 def check_hears_a_run_to_its_end(entry: Entry, example: Mapping[str, Any]) -> None:
     """None of its methods raises, in a run of several steps, with epochs and without."""
     create(entry, example, Path("nowhere"))
-    warnings: list[str] = []
     with must_work("a run of a toy network that the observer hears of"):
-        _run(entry, example, warnings)
+        warnings = tried(entry, example, strategy=_STRATEGY).warnings
     dropped = [line for line in warnings if entry.declaration.name in line]
     require(not dropped, f"no method may raise: {'; '.join(dropped)}")
 
@@ -57,7 +48,7 @@ def check_hears_a_run_to_its_end(entry: Entry, example: Mapping[str, Any]) -> No
 def check_run_is_the_same_without_it(entry: Entry, example: Mapping[str, Any]) -> None:
     """A run that it hears of leaves behind, byte for byte, what it leaves behind without it."""
     with must_work("a run of a toy network"):
-        alone, heard = _run(None, {}, []), _run(entry, example, [])
+        alone, heard = _alone(), tried(entry, example, strategy=_STRATEGY)
     for name in _RESULTS:
         require(
             heard.files.get(name) == alone.files[name],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from tlf.registry import Registry, load_registry
 if TYPE_CHECKING:
     import torch
 
-    from tlf.engine.listener import Listener
     from tlf.registry import Entry
 
 _HOME = "tlf.testing.toys"
@@ -80,12 +80,14 @@ class ToyRun:
     Attributes:
         report: What `report.json` holds.
         files: Content of each file of the run directory, by its name.
+        warnings: What a user should know of what did not go as usual.
         start: The network's tensors before the run, by name.
         end: Those after it, with the head's.
     """
 
     report: Mapping[str, Any]
     files: Mapping[str, bytes]
+    warnings: tuple[str, ...]
     start: Mapping[str, torch.Tensor]
     end: Mapping[str, torch.Tensor]
 
@@ -122,6 +124,7 @@ def toy_spec(folder: Path, **changes: object) -> dict[str, Any]:
     }
 
 
+@functools.cache
 def toy_groups() -> dict[str, tuple[str, ...]]:
     """Return the tensors of the toy network by group, parameters and buffers."""
     from tlf.plugin import Options
@@ -135,14 +138,36 @@ def toy_groups() -> dict[str, tuple[str, ...]]:
     }
 
 
-def toy_run(
-    entries: Sequence[Entry] = (), *, listener: Listener | None = None, **changes: object
-) -> ToyRun:
+#: The last run that `tried` carried out, and of what: several checks look at the same one.
+_last_tried: list[tuple[Entry, Mapping[str, Any], ToyRun]] = []
+
+
+def tried(entry: Entry, example: Mapping[str, Any], **changes: object) -> ToyRun:
+    """Return what a toy run comes to with something of a plugin's in it. The last one is remembered.
+
+    Args:
+        entry: A strategy or an observer.
+        example: Its options.
+        changes: Sections of the spec that are not as in `toy_spec`.
+
+    Raises:
+        TlfError: The run failed.
+    """
+    for known, options, run in _last_tried:
+        if known is entry and options is example:
+            return run
+    part = {"name": entry.declaration.name, "options": dict(example)}
+    own = {"observers": [part]} if entry.kind == "observer" else {"strategy": part}
+    run = toy_run([entry], **own, **changes)
+    _last_tried[:] = [(entry, example, run)]
+    return run
+
+
+def toy_run(entries: Sequence[Entry] = (), **changes: object) -> ToyRun:
     """Carry out a run on the toy network, from weights that are always the same.
 
     Args:
         entries: What is to be tried; installed or not.
-        listener: Hears about the run.
         changes: Sections of the spec that are not as in `toy_spec`.
 
     Raises:
@@ -151,10 +176,17 @@ def toy_run(
     import torch
 
     from tlf.engine.files import read_tensors, write_tensors
+    from tlf.engine.listener import Listener
     from tlf.engine.run import run_raw
     from tlf.spec import load_raw
     from tlf.testing.networks import one_thread
     from tlf.testing.toys import ToyNetwork, write_images
+
+    warnings: list[str] = []
+
+    class Listening(Listener):
+        def warning(self, message: str) -> None:
+            warnings.append(message)
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
@@ -163,14 +195,14 @@ def toy_run(
             start = {key: value.clone() for key, value in ToyNetwork().state_dict().items()}
         write_images(folder)
         write_tensors(folder / "weights.safetensors", start)
-        raw = load_raw(toy_spec(folder, **changes))
-        raw = type(raw)(values=raw.values, folder=folder, source=None, text=raw.text)
+        raw = replace(load_raw(toy_spec(folder, **changes)), folder=folder)
         with one_thread():
-            run = run_raw(raw, registry=toy_registry(*entries), listener=listener)
+            run = run_raw(raw, registry=toy_registry(*entries), listener=Listening())
         paths = (path for path in run.directory.iterdir() if path.is_file())
         return ToyRun(
             report=run.report,
             files={path.name: path.read_bytes() for path in paths},
+            warnings=tuple(warnings),
             start=start,
             end=read_tensors(run.directory / "model.safetensors"),
         )

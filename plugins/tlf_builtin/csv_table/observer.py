@@ -59,7 +59,7 @@ class CsvTable(Observer[CsvOptions]):
             event.step,
             train=event.train,
             validation=event.validation,
-            selection=event.selection or {},
+            selection=event.selection,
             timings=event.timings,
         )
 
@@ -82,9 +82,9 @@ class CsvTable(Observer[CsvOptions]):
         timings: Mapping[str, float] | None = None,
     ) -> None:
         row: dict[str, object] = {"epoch": self._epoch, "step": step}
-        for split, values in (("train", train), ("validation", validation)):
+        splits = {"train": train, "validation": validation, "selection": selection}
+        for split, values in splits.items():
             row |= {f"{split}_{name}": value for name, value in (values or {}).items()}
-        row |= {f"selection_{name}": value for name, value in (selection or {}).items()}
         row |= timings or {}
         first = not self._columns
         if first:
