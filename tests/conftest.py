@@ -6,12 +6,18 @@ import os
 # more when something else is using the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import signal
 import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+# A shell starts what runs in its background deaf to Ctrl-C, which processes hand on to their children:
+# those that tests interrupt would not hear of it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,12 @@ import torch
 import torchvision
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/tutorial.md", "examples/ants-bees/README.md")
+#: The README in every run of the tests; the longer pages, which repeat it, in `make test-all`.
+PAGES = (
+    "README.md",
+    pytest.param("docs/tutorial.md", marks=pytest.mark.slow),
+    pytest.param("examples/ants-bees/README.md", marks=pytest.mark.slow),
+)
 #: What sets an environment up; `test_packaging.py` and CI run these.
 SETTING_UP = ("pip install .", "make ")
 SMALLER = {"training": {"epochs": 1}, "transforms": {"name": "standard", "options": {"size": 32}}}
@@ -101,7 +106,7 @@ def test_the_commands_of_a_page_do_what_it_says(name, place):
         assert max(map(len, done.stdout.splitlines())) <= 80 or "--json" in line
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
+@pytest.mark.parametrize("name", PAGES[:2])
 def test_the_python_of_a_page_runs(name, place):
     page = (ROOT / name).read_text(encoding="utf-8")
     write_spec(page, place)
