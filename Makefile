@@ -30,6 +30,7 @@ lint: setup
 
 # At most 75 minutes: every model of every family, fresh environments.
 test-all: setup lint
+	$(BIN)/pip install --quiet --editable '.[dev,test-all]'
 	$(PYTEST) -m "not gpu"
 
 # On a machine with a GPU.

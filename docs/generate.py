@@ -21,6 +21,7 @@ COMMANDS = (
     ("plan",),
     ("compare",),
     ("predict",),
+    ("report",),
     ("backbones",),
     ("backbones", "list"),
     ("backbones", "show"),

@@ -6,6 +6,7 @@ import os
 # more when something else is using the cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import itertools
 import signal
 import socket
 from pathlib import Path
@@ -33,10 +34,14 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
+numbers = itertools.count()
+
+
 @pytest.fixture(autouse=True)
 def cache_directory(monkeypatch, tmp_path_factory):
     """A cache of each test's own: nothing that another one computed is found."""
-    folder = tmp_path_factory.mktemp("cache", numbered=True) / "tlf"
+    # Not by `mktemp`, which looks at all that there are to find a free number.
+    folder = tmp_path_factory.getbasetemp() / "caches" / str(next(numbers)) / "tlf"
     monkeypatch.setenv("TLF_CACHE_DIR", str(folder))
     return folder
 

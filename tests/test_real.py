@@ -8,10 +8,9 @@ import torch
 from PIL import Image
 
 import tlf
-from tests.benchmarks import digits
 from tests.benchmarks.ants_bees import spec
-from tlf.data import to_input
-from tlf.engine.network import head_logits
+from tests.benchmarks.comparing import digits
+from tlf.engine.finished import load_network
 
 
 @pytest.fixture(scope="module")
@@ -117,21 +116,18 @@ def test_a_network_of_timm_ends_up_where_its_twin_of_torchvision_does(ants_bees,
         written = [json.loads(line) for line in lines]
         labels.append([line["predicted"] for line in written])
         images = [real_data / "hymenoptera" / line["id"] for line in written]
-        logits.append(logits_of(tlf.load(finished.directory), images))
+        logits.append(logits_of(finished.directory, images))
     assert labels[0] == labels[1]
     assert (logits[0] - logits[1]).abs().max() < 1e-4
 
 
-def logits_of(predictor, images):
+def logits_of(folder, images):
     """What the network of a run says before the softmax."""
-    transform, inference = predictor._transform, predictor._inference
+    network = load_network(folder, pytest.fail)
     logits = []
     for start in range(0, len(images), 9):
-        loaded = [transform.load(Image.open(path)) for path in images[start : start + 9]]
-        views = transform.evaluate(torch.stack(loaded))
-        crossing = to_input(views, transform.mean, transform.std, predictor._device)
-        features = inference.run(crossing, 0, inference.stages)
-        logits.append(head_logits(predictor._head, features))
+        loaded = [network.transform.load(Image.open(path)) for path in images[start : start + 9]]
+        logits.append(network.run(network.inputs(network.views(loaded)))[1])
     return torch.cat(logits)
 
 
@@ -148,7 +144,7 @@ def test_gradual_unfreezing_reaches_what_the_readme_says(ants_bees):
 @pytest.mark.slow
 def test_fine_tuning_is_far_better_than_fixed_features_on_digits(real_data, tmp_path):
     """A long way from photographs: the classic article's experiment."""
-    spec = digits.spec(real_data, str(tmp_path))
+    spec = {**digits(real_data), "output": str(tmp_path)}
     fixed, tuned = (
         tlf.run({**spec, "strategy": name}).metrics["accuracy"]
         for name in ("feature-extraction", "full-fine-tuning")
@@ -158,7 +154,7 @@ def test_fine_tuning_is_far_better_than_fixed_features_on_digits(real_data, tmp_
 
 
 def test_the_classic_example_is_planned_without_its_weights(real_data, tmp_path):
-    spec = digits.spec(real_data, str(tmp_path))
+    spec = {**digits(real_data), "output": str(tmp_path)}
     plan = tlf.plan({**spec, "backbone": "torchvision/resnet50"})
     assert plan.data["images"] == {"train": 1000, "validation": 1004}
     assert (plan.transforms["size"], plan.transforms["mean"]) == (64, (0.5, 0.5, 0.5))

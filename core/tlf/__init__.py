@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tlf.engine.compare import Comparison, compare
     from tlf.engine.listener import Listener
     from tlf.engine.metrics import accuracy_interval
+    from tlf.engine.pages import write_report
     from tlf.engine.predictor import Prediction, Predictor, load
     from tlf.engine.run import Run, plan, run
     from tlf.engine.suggest import Suggestion, suggest
@@ -40,6 +41,7 @@ __all__ = [
     "plan",
     "run",
     "suggest",
+    "write_report",
 ]
 
 _HOMES = {
@@ -56,6 +58,7 @@ _HOMES = {
     "plan": "tlf.engine.run",
     "run": "tlf.engine.run",
     "suggest": "tlf.engine.suggest",
+    "write_report": "tlf.engine.pages",
 }
 
 

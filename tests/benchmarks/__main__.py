@@ -3,9 +3,8 @@
 import sys
 
 from tests.benchmarks import (
-    ants_bees,
+    comparing,
     decoded,
-    digits,
     end_to_end,
     feature_extraction,
     fine_tune,
@@ -15,14 +14,14 @@ from tests.benchmarks import (
     peers,
     plugins,
     start_up,
+    statistics,
     strategies,
     views,
 )
 
 BENCHMARKS = {
-    "ants-bees": ants_bees.main,
+    "compare": comparing.main,
     "decoded-level": decoded.main,
-    "digits": digits.main,
     "end-to-end": end_to_end.main,
     "feature-extraction": feature_extraction.main,
     "fine-tune": fine_tune.main,
@@ -32,6 +31,7 @@ BENCHMARKS = {
     "peers": peers.main,
     "plugins": plugins.main,
     "start-up": start_up.main,
+    "statistics": statistics.main,
     "strategies": strategies.main,
     "views": views.main,
 }

@@ -1,5 +1,7 @@
 """Every built-in plugin passes the contract by the route of a third party's."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from tlf.registry import load_registry
@@ -76,6 +78,13 @@ class TestTimm(PluginContract):
     plugin = "timm"
 
 
+@pytest.mark.skipif(
+    find_spec("tensorboard") is None, reason="needs `pip install 'tlf[tensorboard]'`"
+)
+class TestTensorboard(PluginContract):
+    plugin = "tensorboard"
+
+
 class TestBiasTuning(PluginContract):
     plugin = "bias-tuning"
 
@@ -86,6 +95,13 @@ class TestKnn(PluginContract):
 
 class TestLpFt(PluginContract):
     plugin = "lp-ft"
+
+
+# Importing MLflow takes two seconds, and making a store four.
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("mlflow") is None, reason="needs `pip install 'tlf[mlflow]'`")
+class TestMlflow(PluginContract):
+    plugin = "mlflow"
 
 
 class TestNormTuning(PluginContract):

@@ -130,11 +130,13 @@ def test_float32_is_float32_in_convolutions_too(gpus, precision, allowed):
 def test_the_device_asks_torch_about_its_own_gpu(gpus, monkeypatch):
     asked = []
     monkeypatch.setattr(torch.cuda, "synchronize", asked.append)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", asked.append)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: device.index + 100)
     gpus(T4, A100)
     device = Cuda(CudaOptions(index=1)).create()
     device.synchronize()
-    assert asked == [torch.device("cuda", 1)]
+    device.reset_peak_memory()
+    assert asked == [torch.device("cuda", 1)] * 2
     assert device.peak_memory_bytes() == 101
 
 

@@ -99,6 +99,16 @@ def test_peak_memory_is_in_bytes_and_grows():
     assert device.peak_memory_bytes() >= before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone can count anew")
+def test_peak_memory_is_counted_anew_for_a_run_that_follows_another():
+    device = Cpu(CpuOptions()).create()
+    held = torch.ones(50_000_000)
+    before = device.peak_memory_bytes()
+    del held
+    device.reset_peak_memory()
+    assert device.peak_memory_bytes() < before - 150e6
+
+
 def test_where_the_system_has_no_file_about_the_process_its_count_of_peak_memory_is_in_bytes_too(
     monkeypatch,
 ):

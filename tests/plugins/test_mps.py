@@ -71,6 +71,9 @@ def test_peak_memory_is_the_most_that_was_seen_whenever_it_was_looked_at(apple):
     assert device.peak_memory_bytes() == 5000
     apple[0] = 9000
     assert device.peak_memory_bytes() == 9000
+    device.reset_peak_memory()
+    apple[0] = 3000
+    assert device.peak_memory_bytes() == 3000
 
 
 @pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"index": 0}])

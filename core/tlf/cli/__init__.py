@@ -25,6 +25,7 @@ from tlf.cli.output import make_printable, messages, silence, write_line
 from tlf.cli.plan import plan_command
 from tlf.cli.plugins import plugins_app
 from tlf.cli.predict import predict_command
+from tlf.cli.report import report_command
 from tlf.cli.run import run_command
 from tlf.cli.spec import spec_app
 from tlf.errors import RunInterrupted, TlfError
@@ -45,6 +46,7 @@ app.command("run")(run_command)
 app.command("plan")(plan_command)
 app.command("compare")(compare_command)
 app.command("predict")(predict_command)
+app.command("report")(report_command)
 app.add_typer(backbones_app, name="backbones")
 app.add_typer(cache_app, name="cache")
 app.add_typer(devices_app, name="devices")

@@ -61,3 +61,29 @@ def seconds(value: float | None) -> str:
         return f"{value:.1f} s"
     minutes, left = divmod(int(value), 60)
     return f"{minutes} min {left} s" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(value: float | None) -> str:
+    """Return a number of things in at most five characters, or a dash.
+
+    Args:
+        value: The number, not negative.
+    """
+    if value is None:
+        return "–"
+    for unit, factor in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= 0.9995 * factor:
+            scaled = value / factor
+            return f"{scaled:.{2 if scaled < 9.995 else 1 if scaled < 99.95 else 0}f}{unit}"
+    return f"{value:.0f}"
+
+
+def size(value: float | None) -> str:
+    """Return a number of bytes in units of 10^6 or 10^9 bytes, or a dash.
+
+    Args:
+        value: In bytes.
+    """
+    if value is None:
+        return "–"
+    return f"{value / 1e9:.1f} GB" if value >= 0.9995e9 else f"{value / 1e6:.0f} MB"

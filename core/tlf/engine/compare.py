@@ -1,316 +1,345 @@
-"""Comparing strategies on the same data: one run for each strategy and seed, and a table."""
+"""Comparing strategies, or anything else of a spec, on the same data: `tlf compare`.
+
+Every combination of a grid is run with every seed. The runs share the cache: decoded images and what is
+frozen are computed once. Which differences are more than chance is tested over seeds and images.
+"""
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
+from tlf.engine.comparing.advice import advise, advise_on_labels
+from tlf.engine.comparing.cells import Cell, find_finished, read_outcomes
+from tlf.engine.comparing.grid import Axis, Grid, make_grid, text_of
+from tlf.engine.comparing.judging import METHOD, Difference, Gain, Results, Row
+from tlf.engine.comparing.schedule import Clock, Watcher, carry_out
 from tlf.engine.directory import RunDirectory
-from tlf.engine.listener import Listener
-from tlf.engine.metrics import accuracy_interval
-from tlf.engine.prepare import Job, prepare
-from tlf.engine.run import Run, run_raw
-from tlf.errors import (
-    DataError,
-    PluginError,
-    Problem,
-    RunInterrupted,
-    SpecError,
-    TlfError,
-    did_you_mean,
-)
+from tlf.engine.files import write_json, write_text
+from tlf.engine.pages import add_page
+from tlf.engine.prepare import prepare
+from tlf.errors import DataError, OutputError, Problem, RunInterrupted, SpecError
 from tlf.registry import Registry, check, load_registry
-from tlf.spec import PartSpec, RawSpec, load_raw
+from tlf.spec import RawSpec, load_raw
+from tlf.spec.comparison import base_of, check_comparison, is_comparison
 from tlf.spec.paths import resolve_path
 
-SCHEMA_VERSION = 1
+__all__ = ["Cell", "Comparison", "Difference", "Gain", "Row", "Watcher", "compare"]
+
+SCHEMA_VERSION = 2
+RESULTS = "comparison.json"
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One run of a comparison.
+class Group:
+    """Rows that are ranked against each other: all with the same data.
 
     Attributes:
-        strategy: Name of the strategy.
-        seed: The run's seed.
-        directory: The run's directory within the comparison's, or None if the run failed.
-        error: Why it failed, or None.
-        metrics: Of the reported split.
-        total_seconds: As in the run's report.
-        trainable_parameters: The most that any step trains.
-        images_through_backbone: As in the run's report.
-        images_decoded: As in the run's report.
-        images_measured: As in the run's report.
+        name: What tells it from the others: `shots 10`; empty if there is but one.
+        values: By path, what each axis of the data takes.
+        advice: What to take of its rows.
     """
 
-    strategy: str
-    seed: int
-    directory: str | None = None
-    error: str | None = None
-    metrics: Mapping[str, float] | None = None
-    total_seconds: float | None = None
-    trainable_parameters: int | None = None
-    images_through_backbone: int | None = None
-    images_decoded: int = 0
-    images_measured: int = 0
-
-
-@dataclass(frozen=True)
-class Row:
-    """What the runs of one strategy came to.
-
-    Attributes:
-        strategy: Name of the strategy.
-        seeds: Seeds of the runs that finished.
-        failed: How many runs did not.
-        accuracy: Mean over the seeds, in [0, 1]; None if no run finished.
-        accuracy_interval: 95% interval of that mean over the images that might have been measured.
-        seconds: Mean over the seeds. What an earlier run has left in the cache is not computed again.
-        trainable_parameters: The most that any step trains.
-        images_through_backbone: Mean over the seeds.
-    """
-
-    strategy: str
-    seeds: tuple[int, ...]
-    failed: int
-    accuracy: float | None
-    accuracy_interval: tuple[float, float] | None
-    seconds: float | None
-    trainable_parameters: int | None
-    images_through_backbone: float | None
+    name: str
+    values: Mapping[str, Any]
+    advice: str
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A finished comparison.
+    """What a comparison has come to.
 
     Attributes:
         directory: Where its files are.
-        images_decoded: How many times an image was decoded, in all runs together.
+        name: Of the base spec.
+        axes: What was varied.
+        seeds: Of each combination.
+        metrics_on: The split that accuracies are of.
         images_measured: How many images each accuracy is of.
-        metrics_on: The split they are of.
-        rows: One for each strategy, in the order asked for.
+        images_decoded: How many times an image was decoded, in all runs together.
+        groups: One for each combination of what the user has; mostly a single one.
+        rows: One for each combination, in the order asked for.
+        differences: Of every pair of rows of a group.
+        gains: What rows gain from one group to the next, if numbers tell them apart.
+        advice: What to take of it all.
+        notes: What a reader should know besides.
         cells: One for each run.
     """
 
     directory: Path
-    images_decoded: int
-    images_measured: int
+    name: str
+    axes: tuple[Axis, ...]
+    seeds: tuple[int, ...]
     metrics_on: str
+    images_measured: int
+    images_decoded: int
+    groups: tuple[Group, ...]
     rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+    gains: tuple[Gain, ...]
+    advice: str
+    notes: tuple[str, ...]
     cells: tuple[Cell, ...]
+
+    @property
+    def failed(self) -> int:
+        """How many runs have failed."""
+        return sum(row.failed for row in self.rows)
+
+    def row_of(self, cell: Cell) -> Row:
+        """Return the row that a run belongs to.
+
+        Args:
+            cell: The run.
+        """
+        return self.rows[cell.variant]
 
     def as_json(self) -> dict[str, Any]:
         """Return what `comparison.json` holds."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "images_decoded": self.images_decoded,
-            "images_measured": self.images_measured,
+            "name": self.name,
+            "axes": [axis.as_json() for axis in self.axes],
+            "seeds": list(self.seeds),
             "metrics_on": self.metrics_on,
+            "images_measured": self.images_measured,
+            "images_decoded": self.images_decoded,
+            "groups": [asdict(group) for group in self.groups],
             "rows": [asdict(row) for row in self.rows],
-            "runs": [asdict(cell) for cell in self.cells],
+            "differences": [asdict(one) for one in self.differences],
+            "gains": [one.as_json() for one in self.gains],
+            "advice": self.advice,
+            "notes": list(self.notes),
+            "method": METHOD,
+            "runs": [
+                {"row": self.row_of(one).name, "group": self.row_of(one).group, **one.as_json()}
+                for one in self.cells
+            ],
         }
 
+    def as_csv(self) -> str:
+        """Return what `comparison.csv` holds: a line for each run."""
+        names = sorted({name for cell in self.cells for name in cell.metrics or {}})
+        facts = ("total_seconds", "images_through_backbone", "peak_memory_bytes")
+        columns = ["row", *(axis.path for axis in self.axes), "seed", *names, *facts]
+        text = io.StringIO(newline="")
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow([*columns, "trainable_parameters", "directory", "error"])
+        for cell in self.cells:
+            row = self.row_of(cell)
+            values = [text_of(row.values[axis.path]) for axis in self.axes]
+            metrics = [(cell.metrics or {}).get(name) for name in names]
+            found = [getattr(cell, fact) for fact in facts]
+            last = [cell.trainable_parameters, cell.directory, cell.error]
+            table.writerow([row.name, *values, cell.seed, *metrics, *found, *last])
+        return text.getvalue()
 
-def compare(
+
+def compare(  # noqa: PLR0913 - each has a name
     spec: str | Path | Mapping[str, Any],
-    strategies: Sequence[str],
+    strategies: Sequence[str] = (),
     *,
-    seeds: int = 1,
+    seeds: int | None = None,
+    shots: Sequence[int] = (),
+    jobs: int = 1,
+    time_limit: float | None = None,
+    resume: str | Path | None = None,
     overrides: Sequence[str] = (),
     output_directory: str | Path | None = None,
-    listener: Callable[[str, int], Listener] | None = None,
+    watcher: Watcher | None = None,
 ) -> Comparison:
-    """Run a spec once for each strategy and seed. A run that fails is a row with its reason.
+    """Run a spec once for each combination and seed. A run that fails is a row with its reason.
 
     Args:
-        spec: A JSON file, or the same as a mapping.
-        strategies: Names of strategies. The spec's own options are used for the one it names, and
-            default options for the others.
-        seeds: How many seeds, from the spec's own on.
-        overrides: Fields to change, each `path.to.field=value`.
+        spec: A JSON file, or the same as a mapping: a run's spec, or a comparison's with `base` and
+            `grid`.
+        strategies: Names of strategies to compare. The spec's own options are used for the one it
+            names, and default options for the others.
+        seeds: How many seeds, from the spec's own on; by default what a comparison's spec says, or 1.
+        shots: Numbers of training images of each class, for a learning curve. The data source must
+            have the option `shots`.
+        jobs: How many runs at once, each in a process of its own with its share of the cores.
+        time_limit: Seconds after which no run is begun that cannot be expected to end in time.
+        resume: Directory of an earlier comparison. Runs in it that were made with the same spec are
+            taken as they are; the others are added.
+        overrides: Fields of the base to change, each `path.to.field=value`.
         output_directory: Folder for the comparison, which must not exist.
-        listener: Makes the listener of a run, of its strategy and seed.
+        watcher: Hears about the runs.
 
     Raises:
-        TlfError: The spec or a strategy's name is wrong, or nothing can be written.
+        TlfError: The spec or a name in it is wrong, or nothing can be written.
     """
-    raw = load_raw(spec, overrides)
+    raw = load_raw(spec)
+    axes, base = [], spec
+    count = seeds or 1
+    if is_comparison(raw):
+        found = check_comparison(raw)
+        base = base_of(found, raw)
+        axes = [Axis(path, tuple(values)) for path, values in found.grid.items()]
+        count = seeds or found.seeds
+    base_raw = load_raw(base, overrides)
+    if isinstance(base, Mapping):
+        base_raw = RawSpec(base_raw.values, raw.folder, raw.source, base_raw.text)
+    axes = [*_named_axes(strategies, shots), *axes]
+    if not axes:
+        hint = "name `strategies`, say, or write a comparison with `base` and `grid`"
+        raise SpecError([Problem("", "there is nothing to compare", hint)], source=raw.source)
     registry = load_registry()
-    checked = check(raw, registry)
-    _check_names(strategies, registry)
-    comparer = _Comparer(raw, checked.strategy, listener)
-    cells = [(name, checked.seed + number) for name in strategies for number in range(seeds)]
-    output = resolve_path(raw.folder, checked.output, "output")
+    grid = make_grid(base_raw, axes, count, registry)
+    comparer = _Comparer(grid, registry, watcher or Watcher())
+    comparer.plan()
+    clock = Clock(time_limit)
+    if resume is not None:
+        return comparer.carry_on(_existing(Path(resume)), jobs, clock)
+    checked = check(base_raw, registry)
+    output = resolve_path(base_raw.folder, checked.output, "output")
     with RunDirectory(output, f"{checked.name}-comparison", output_directory) as directory:
-        comparer.plan(strategies, checked.seed)
         directory.write_text("spec.json", raw.text)
         folder = directory.publish()
-        done = []
         try:
-            for strategy, seed in cells:
-                done.append(comparer.run(strategy, seed, folder))
+            return comparer.carry_on(folder, jobs, clock)
         except DataError:
             # All runs have the same data: where the first one cannot read them, there is nothing to
             # compare, and nothing to keep.
-            if not done:
+            if not comparer.results.cells:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
-        except (RunInterrupted, KeyboardInterrupt) as error:
-            raise RunInterrupted(
-                f"stopped after {len(done)} of {len(cells)} runs",
-                hint=f"the runs so far are kept in `{folder}`",
-            ) from error
-        comparison = comparer.comparison(folder, strategies, done)
-        directory.write_json("comparison.json", comparison.as_json())
-    return comparison
 
 
-def _check_names(strategies: Sequence[str], registry: Registry) -> None:
-    """Raise SpecError or PluginError unless every strategy is there, and once only."""
+def _named_axes(strategies: Sequence[str], shots: Sequence[int]) -> list[Axis]:
     if isinstance(strategies, str):
         raise SpecError([Problem("strategies", f"`{strategies}` is no list of names")])
-    known = [entry.declaration.name for entry in registry.entries("strategy")]
-    problems = (
-        [] if strategies else [Problem("strategies", "none are named", did_you_mean("", known))]
-    )
-    missing = []
-    for number, name in enumerate(strategies):
-        if name in strategies[:number]:
-            problems.append(Problem("strategies", f"`{name}` is named twice"))
-        elif name not in known:
-            missing.append(registry.missing("strategy", name))
-    if problems or not all(one.is_plugin_problem for one in missing):
-        wrong = [Problem("strategies", one.message, one.hint) for one in missing]
-        raise SpecError([*problems, *wrong])
-    if missing:
-        raise PluginError(missing[0].message, hint=missing[0].hint)
+    axes = []
+    if strategies:
+        axes.append(Axis("strategy", tuple(strategies)))
+    if shots:
+        axes.append(Axis("data.options.shots", tuple(shots)))
+    return axes
+
+
+def _existing(folder: Path) -> Path:
+    if not (folder / RESULTS).is_file():
+        raise OutputError(
+            f"`{folder}` is no comparison: it has no `{RESULTS}`",
+            hint="give `--resume` the directory that `tlf compare` has printed",
+        )
+    return folder
 
 
 class _Comparer:
     """Carries out the runs of a comparison; the cache lets them share what they compute."""
 
-    def __init__(
-        self,
-        raw: RawSpec,
-        base: PartSpec,
-        listener: Callable[[str, int], Listener] | None,
-    ) -> None:
-        self._raw = raw
-        self._base = base
-        self._make_listener = listener
-        self._job: Job | None = None
+    def __init__(self, grid: Grid, registry: Registry, watcher: Watcher) -> None:
+        self.results = Results(grid)
+        self._grid = grid
+        self._registry = registry
+        self._watcher = watcher
+        self._name = ""
+        self._metrics_on = ""
 
-    def plan(self, strategies: Sequence[str], seed: int) -> None:
-        """Plan every strategy, so that what is wrong is found before anything runs.
+    def plan(self) -> None:
+        """Plan every combination, so that what is wrong is found before anything runs."""
+        for variant in self._grid.variants:
+            spec = check(variant.raw, self._registry)
+            job = prepare(spec, variant.raw.folder, self._registry)
+            self._name, self._metrics_on = spec.name, job.plan.metrics_on
 
-        Args:
-            strategies: Names of the strategies, at least one.
-            seed: Of the first runs; a plan is the same for all seeds.
-        """
-        registry = load_registry()
-        for strategy in strategies:
-            raw = self._raw_of(strategy, seed)
-            self._job = prepare(check(raw, registry), raw.folder, registry)
-
-    def run(self, strategy: str, seed: int, folder: Path) -> Cell:
-        """Carry out one run.
+    def carry_on(self, folder: Path, jobs: int, clock: Clock) -> Comparison:
+        """Carry out what is not there yet, writing the results after every run.
 
         Args:
-            strategy: Name of the strategy.
-            seed: The run's seed.
             folder: The comparison's directory.
+            jobs: How many runs at once.
+            clock: Says when there is no time for more.
         """
-        name = f"{strategy.replace('/', '-')}-seed-{seed}"
+        planned = list(self._grid.cells())
+        rows = [_full_name(self._grid, index) for index in range(len(self._grid.variants))]
+        self._watcher.compared(rows, len(planned), folder)
+        self._write(folder)
+        done = set()
+        for cell in find_finished(folder, planned):
+            done.add((cell.variant, cell.seed))
+            self._add(folder, cell, clock)
+        left = [one for one in planned if (one.variant, one.seed) not in done]
         try:
-            finished = run_raw(
-                self._raw_of(strategy, seed),
-                output_directory=folder / name,
-                listener=self._listener(strategy, seed),
-            )
-        except (RunInterrupted, DataError):
-            raise
-        except TlfError as error:
-            return Cell(strategy, seed, error=str(error))
-        return _cell(strategy, seed, name, finished)
+            for cell in carry_out(left, folder, jobs=jobs, clock=clock, watcher=self._watcher):
+                self._add(folder, cell, clock)
+        except (RunInterrupted, KeyboardInterrupt) as error:
+            raise RunInterrupted(
+                f"stopped after {len(self.results.cells)} of {len(planned)} runs",
+                hint=f"the runs so far are kept in `{folder}`; `--resume` goes on there",
+            ) from error
+        comparison = self._write(folder)
+        add_page(folder, self._watcher.warning)
+        return comparison
 
-    def comparison(
-        self, folder: Path, strategies: Sequence[str], cells: Sequence[Cell]
-    ) -> Comparison:
-        """Return what came of the runs.
+    def _add(self, folder: Path, cell: Cell, clock: Clock) -> None:
+        right = None if cell.error is not None else read_outcomes(folder, cell)
+        self.results.add(cell, right)
+        clock.finished(cell)
+        self._write(folder)
+        self._watcher.finished(cell)
 
-        Args:
-            folder: The comparison's directory.
-            strategies: Names of the strategies, in order.
-            cells: The runs.
-        """
-        assert self._job is not None
-        count = max((cell.images_measured for cell in cells), default=0)
-        rows = tuple(
-            _row(name, [cell for cell in cells if cell.strategy == name], count)
-            for name in strategies
-        )
+    def _write(self, folder: Path) -> Comparison:
+        comparison = self._comparison(folder)
+        write_json(folder / RESULTS, comparison.as_json())
+        write_text(folder / "comparison.csv", comparison.as_csv())
+        return comparison
+
+    def _comparison(self, folder: Path) -> Comparison:
+        results, grid = self.results, self._grid
+        rows = results.rows()
+        images = max((cell.images_measured for cell in results.cells), default=0)
+        differences = []
+        groups = []
+        for number, name in enumerate(grid.groups):
+            found = results.differences(number)
+            members = [row for row in rows if row.group == number]
+            values = {
+                axis.path: members[0].values[axis.path] for axis in grid.axes if axis.is_given
+            }
+            groups.append(Group(name, values, advise(members, found, images)))
+            differences += found
+        gains = results.gains()
+        order = {(one.variant, one.seed): number for number, one in enumerate(grid.cells())}
         return Comparison(
             directory=folder,
-            images_decoded=sum(cell.images_decoded for cell in cells),
-            images_measured=count,
-            metrics_on=self._job.plan.metrics_on,
-            rows=rows,
-            cells=tuple(cells),
+            name=self._name,
+            axes=grid.axes,
+            seeds=grid.seeds,
+            metrics_on=self._metrics_on,
+            images_measured=images,
+            images_decoded=sum(cell.images_decoded for cell in results.cells),
+            groups=tuple(groups),
+            rows=tuple(rows),
+            differences=tuple(differences),
+            gains=tuple(gains),
+            advice=self._advice(groups, rows, gains),
+            notes=tuple(results.notes()),
+            cells=tuple(sorted(results.cells, key=lambda cell: order[cell.variant, cell.seed])),
         )
 
-    def _listener(self, strategy: str, seed: int) -> Listener:
-        return self._make_listener(strategy, seed) if self._make_listener else Listener()
-
-    def _raw_of(self, strategy: str, seed: int) -> RawSpec:
-        options = self._base.options if strategy == self._base.name else {}
-        values = {
-            **self._raw.values,
-            "strategy": {"name": strategy, "options": options},
-            "seed": seed,
-        }
-        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-        return RawSpec(values=values, folder=self._raw.folder, source=self._raw.source, text=text)
-
-
-def _cell(strategy: str, seed: int, name: str, finished: Run) -> Cell:
-    report = finished.report
-    return Cell(
-        strategy=strategy,
-        seed=seed,
-        directory=name,
-        metrics=report["metrics"],
-        total_seconds=report["timings"]["total_seconds"],
-        trainable_parameters=max(step["trainable_parameters"] for step in report["steps"]),
-        images_through_backbone=report["images_through_backbone"],
-        images_decoded=report["images_decoded"],
-        images_measured=report["images_measured"],
-    )
+    def _advice(self, groups: Sequence[Group], rows: Sequence[Row], gains: Sequence[Gain]) -> str:
+        axis = self.results.learning_axis()
+        if axis is None:
+            single = len(groups) == 1
+            return " ".join(
+                group.advice if single else f"With {group.name}: {group.advice}" for group in groups
+            )
+        most = max(range(len(groups)), key=lambda number: axis.values[number])
+        members = [row for row in rows if row.group == most]
+        labels = advise_on_labels(gains, members, axis.label)
+        if len(members) == 1:
+            return labels or groups[most].advice
+        said = f"With {groups[most].name}: {groups[most].advice}"
+        return said if labels is None else f"{said} {labels}"
 
 
-def _row(strategy: str, cells: Sequence[Cell], count: int) -> Row:
-    finished = [cell for cell in cells if cell.error is None]
-    accuracies = [
-        cell.metrics["accuracy"] for cell in finished if cell.metrics and "accuracy" in cell.metrics
-    ]
-    mean = fmean(accuracies) if accuracies else None
-    return Row(
-        strategy=strategy,
-        seeds=tuple(cell.seed for cell in finished),
-        failed=len(cells) - len(finished),
-        accuracy=mean,
-        accuracy_interval=None if mean is None else accuracy_interval(mean, count),
-        seconds=_mean([cell.total_seconds for cell in finished]),
-        trainable_parameters=finished[0].trainable_parameters if finished else None,
-        images_through_backbone=_mean([cell.images_through_backbone for cell in finished]),
-    )
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+def _full_name(grid: Grid, index: int) -> str:
+    variant = grid.variants[index]
+    return ", ".join(filter(None, (variant.name, grid.groups[variant.group])))

@@ -183,6 +183,8 @@ def make_device(
         device = made.part.create()
     for what in _wrong_device(device):
         made.require(False, what)
+    with made.calling("`reset_peak_memory`"):
+        device.reset_peak_memory()
     return device
 
 
@@ -224,6 +226,10 @@ class _FittedDevice(Device):
     def peak_memory_bytes(self) -> int:
         """Return the most memory that was held on the device so far, in bytes."""
         return self._device.peak_memory_bytes()
+
+    def reset_peak_memory(self) -> None:
+        """Count from now on."""
+        self._device.reset_peak_memory()
 
 
 def availability_of(registry: Registry, part: PartSpec) -> Availability:

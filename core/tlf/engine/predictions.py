@@ -14,16 +14,20 @@ PREDICTED_CLASSES = 20
 
 
 def prediction_lines(
-    evaluation: Evaluation, items: Sequence[Item], classes: Sequence[str]
+    evaluation: Evaluation,
+    items: Sequence[Item],
+    digests: Sequence[str],
+    classes: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
     """Yield a line for each image.
 
     Args:
         evaluation: What the network said.
         items: The images, in the same order.
+        digests: Of the content of each: what was seen can be told from what has changed since.
         classes: Names of the classes.
     """
-    for item, row in zip(items, evaluation.probabilities, strict=True):
+    for item, digest, row in zip(items, digests, evaluation.probabilities, strict=True):
         likely = row.topk(min(PREDICTED_CLASSES, len(classes)))
         probabilities = {
             classes[int(index)]: float(value)
@@ -34,4 +38,5 @@ def prediction_lines(
             "label": classes[item.label],
             "predicted": next(iter(probabilities)),
             "probabilities": probabilities,
+            "sha256": digest,
         }

@@ -1,4 +1,4 @@
-"""Predicting with what a run left behind: its artifact, and nothing else of it."""
+"""Predicting with the network that a run left behind."""
 
 from __future__ import annotations
 
@@ -6,31 +6,15 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from PIL.Image import Image
 
-from tlf.data import UnreadableImageError, decode, to_input
+from tlf.data import UnreadableImageError, decode
 from tlf.discovery import describe
-from tlf.engine.artifact import DESCRIPTION, Description, read_artifact
-from tlf.engine.inference import Inference
-from tlf.engine.model import LinearHead, Model
-from tlf.engine.network import chunk_size_of, head_logits
-from tlf.engine.parts import (
-    Made,
-    build_backbone,
-    fitted_device,
-    make_device,
-    make_family,
-    make_transform,
-    models_of,
-)
-from tlf.engine.provenance import changes_since, parts_of_network, require_plugins
-from tlf.engine.solve.neighbours import KnnHead
-from tlf.errors import DataError, OutputError, PluginError, SpecError, did_you_mean
-from tlf.plugin import BackboneFamily, Device, Transform
-from tlf.registry import load_registry
+from tlf.engine.finished import FinishedNetwork, load_network
+from tlf.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,21 +54,12 @@ class Predictor:
     """The network of a finished run, ready to classify images.
 
     Args:
-        model: The network, on the device.
-        classes: Names of the classes.
-        transform: Makes inputs.
-        device: Where the network is.
+        network: The network.
     """
 
-    def __init__(
-        self, model: Model, classes: Sequence[str], transform: Transform[Any], device: Device
-    ) -> None:
-        self.classes = tuple(classes)
-        self._head = model.head.eval()
-        self._transform = transform
-        self._device = device
-        self._chunk_size = chunk_size_of(device, transform.size)
-        self._inference = Inference(model.backbone, device, self._chunk_size)
+    def __init__(self, network: FinishedNetwork) -> None:
+        self.classes = network.classes
+        self._network = network
 
     def predict(
         self,
@@ -135,7 +110,7 @@ class Predictor:
     def _results(
         self, images: Sequence[str | Path | bytes | Image | np.ndarray], top: int | None
     ) -> Iterator[Prediction | Unreadable]:
-        chunk = self._chunk_size
+        chunk = self._network.inference.chunk_size
         for start in range(0, len(images), chunk):
             loaded = [
                 self._load(image, number)
@@ -164,17 +139,14 @@ class Predictor:
             # A ValueError: the path holds a character that none can.
             return source, getattr(error, "strerror", None) or str(error)
         try:
-            return source, self._transform.load(opened)
+            return source, self._network.transform.load(opened)
         except Exception as error:  # noqa: BLE001 - one image must not end the others
             return source, f"the transform fails with {describe(error)}"
 
     def _probabilities(self, loaded: list[torch.Tensor]) -> torch.Tensor:
-        transform, inference = self._transform, self._inference
-        views = transform.evaluate(torch.stack(loaded))
-        images = to_input(views, transform.mean, transform.std, self._device)
-        features = inference.run(images, 0, inference.stages)
-        logits = head_logits(self._head, features).cpu()
-        return logits.double().softmax(dim=1)
+        network = self._network
+        _, logits = network.run(network.inputs(network.views(loaded)))
+        return logits.cpu().double().softmax(dim=1)
 
     def _prediction(self, source: str, row: torch.Tensor, top: int | None) -> Prediction:
         count = len(self.classes) if top is None else min(top, len(self.classes))
@@ -201,33 +173,7 @@ def load(run: str | Path, *, warn: Callable[[str], None] = warnings.warn) -> Pre
         OutputError: It is no finished run, or its files are damaged.
         PluginError: A plugin that the network needs is missing or broken.
     """
-    folder = Path(run)
-    description, state = read_artifact(folder)
-    registry = load_registry()
-    parts = parts_of_network(folder)
-    require_plugins(parts, registry)
-    family_name, _, model_name = description.backbone.name.partition("/")
-    try:
-        device = make_device(
-            registry,
-            description.device,
-            lambda why: _unavailable(description.device.name, why),
-        )
-        transform = make_transform(registry, description.transforms, description.input).part
-        family = make_family(registry, family_name, description.backbone.options)
-        device = fitted_device(device, family)
-        model = _build(family, model_name, description)
-    except SpecError as error:
-        problems = "; ".join(f"{problem.path}: {problem.message}" for problem in error.problems)
-        raise OutputError(
-            f"`{DESCRIPTION}` in `{folder}` describes what cannot be made here: {problems}",
-            hint="it was changed, or made with other versions, which `environment.json` names",
-        ) from error
-    _load_state(model, state, folder)
-    model.to(device)
-    for change in changes_since(parts, registry):
-        warn(change)
-    return Predictor(model, description.classes, transform, device)
+    return Predictor(load_network(Path(run), warn))
 
 
 def _check_images(images: object) -> None:
@@ -246,49 +192,3 @@ def _check_top(top: object) -> None:
             f"`top` must be a whole number of classes, at least 1, not `{top!r}`",
             hint="leave it out for all classes",
         )
-
-
-def _unavailable(name: str, reason: str) -> PluginError:
-    return PluginError(
-        f"the run used the device `{name}`, which cannot be used here: {reason}",
-        hint=f"change `device` in the run's `{DESCRIPTION}` to "
-        '`{"name": "auto", "options": {}}`',
-    )
-
-
-def _build(family: Made[BackboneFamily[Any]], name: str, description: Description) -> Model:
-    """Return the network that a description means, with random weights."""
-    models = models_of(family)
-    if name not in models:
-        raise OutputError(
-            f"`{DESCRIPTION}` names the model `{description.backbone.name}`, which its family does "
-            "not have",
-            hint=did_you_mean(name, models),
-        )
-    # The weights are drawn on the CPU, and then read.
-    with torch.random.fork_rng(devices=[]):
-        backbone = build_backbone(family, name, description.image_size)
-        return Model(backbone, _build_head(description, backbone.output_width))
-
-
-def _build_head(description: Description, width: int) -> LinearHead | KnnHead:
-    neighbours, classes = description.neighbours, len(description.classes)
-    if neighbours is None:
-        return LinearHead(width, classes, description.head.options.dropout)
-    return KnnHead(
-        torch.zeros(neighbours.stored, width),
-        torch.zeros(neighbours.stored, dtype=torch.int64),
-        classes,
-        k=neighbours.k,
-        temperature=neighbours.temperature,
-    )
-
-
-def _load_state(model: Model, state: Mapping[str, torch.Tensor], folder: Path) -> None:
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise OutputError(
-            f"the weights in `{folder}` do not fit the network that `{DESCRIPTION}` describes",
-            hint="the libraries may have changed since; `environment.json` has their versions",
-        ) from error

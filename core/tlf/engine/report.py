@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tlf.engine.classification import classification, describe_data
 from tlf.engine.metrics import accuracy_interval
 
 if TYPE_CHECKING:
     from tlf.data import Loaded
     from tlf.engine.features import Work
+    from tlf.engine.metrics import Evaluation
     from tlf.engine.prepare import Job
     from tlf.planning import PlannedStep, RunPlan
 
@@ -89,7 +91,13 @@ def describe_cache(plan: RunPlan, progress: Progress, work: Work) -> dict[str, A
 
 
 def build_report(
-    job: Job, loaded: Loaded, progress: Progress, metrics: dict[str, float], work: Work
+    job: Job,
+    loaded: Loaded,
+    progress: Progress,
+    *,
+    evaluation: Evaluation,
+    metrics: dict[str, float],
+    work: Work,
 ) -> dict[str, Any]:
     """Return what `report.json` holds, but for the totals that are known only at the very end.
 
@@ -97,7 +105,8 @@ def build_report(
         job: The run.
         loaded: The images.
         progress: What was counted.
-        metrics: Of the reported split.
+        evaluation: What the network says about the reported split.
+        metrics: Of the same.
         work: What the frozen part took.
     """
     plan = job.plan
@@ -119,9 +128,11 @@ def build_report(
         "accuracy_interval": list(accuracy_interval(metrics["accuracy"], count))
         if "accuracy" in metrics
         else None,
+        "classification": classification(evaluation, plan.classes),
         "steps": progress.steps,
         "cache": describe_cache(plan, progress, work),
         "images": {name: len(split.items) for name, split in loaded.splits.items()},
+        "data": describe_data(loaded),
         "skipped": [
             {"split": item.split, "id": item.id, "reason": item.reason} for item in loaded.skipped
         ],

@@ -14,6 +14,7 @@ from tlf.engine.directory import RunDirectory
 from tlf.engine.generators import forked_generators
 from tlf.engine.listener import Listener
 from tlf.engine.network import build_network, inference_of
+from tlf.engine.pages import add_page
 from tlf.engine.parts import make_observers, parts_of
 from tlf.engine.prepare import prepare
 from tlf.engine.probe import Measurement, probe_steps
@@ -38,7 +39,7 @@ def run(
     output_directory: str | Path | None = None,
     listener: Listener | None = None,
 ) -> Run:
-    """Fit a network as a spec says.
+    """Fit a network as a spec says, and write the page `report.html` of it.
 
     Args:
         spec: A JSON file, or the same as a mapping.
@@ -51,7 +52,10 @@ def run(
         TlfError: The spec, a plugin, the data or a file cannot be used, or the run failed.
     """
     raw = load_raw(spec, overrides)
-    return run_raw(raw, output_directory=output_directory, listener=listener)
+    listener = listener or Listener()
+    finished = run_raw(raw, output_directory=output_directory, listener=listener)
+    add_page(finished.directory, listener.warning)
+    return finished
 
 
 def plan(spec: str | Path | Mapping[str, Any], *, overrides: Sequence[str] = ()) -> RunPlan:

@@ -215,7 +215,11 @@ class Running:
         self.directory.write_text("spec.json", self.raw.text)
         plan = self.job.plan.as_json()
         self.directory.write_json("plan.json", plan)
-        environment = describe_environment(self.job, self.loaded, self.registry)
+        environment = {
+            **describe_environment(self.job, self.loaded, self.registry),
+            # What relative paths in the spec start from, for whoever looks at its images again.
+            "folder": _in_json(self.raw.folder.absolute()),
+        }
         self.directory.write_json("environment.json", environment)
         self.directory.write_json(
             "splits.json",
@@ -253,15 +257,22 @@ class Running:
     def finish(self, evaluation: Evaluation) -> Run:
         """Write predictions, the artifact and, last of all, the report."""
         metrics = measure(evaluation, self.job.spec.evaluation.metrics)
-        items = self.loaded.splits[self.job.plan.metrics_on].items
-        lines = prediction_lines(evaluation, items, self.job.plan.classes)
+        split = self.loaded.splits[self.job.plan.metrics_on]
+        lines = prediction_lines(evaluation, split.items, split.digests, split.classes)
         self.directory.write_json_lines("predictions.jsonl", lines)
         write_artifact(self.directory.path, self.model, self.job)
         self.progress.images_decoded = self.loaded.images_decoded
         work = self.boundary.features.work
         self.progress.seconds["prefix"] = work.prefix_seconds
         self.progress.seconds["contract"] = self.contract.seconds
-        report = build_report(self.job, self.loaded, self.progress, metrics, work)
+        report = build_report(
+            self.job,
+            self.loaded,
+            self.progress,
+            evaluation=evaluation,
+            metrics=metrics,
+            work=work,
+        )
         report["timings"]["total_seconds"] = time.perf_counter() - self.started
         report["timings"]["process_seconds"] = process_seconds()
         self.directory.write_json("report.json", report)
@@ -290,3 +301,17 @@ class Running:
             f"stopped after {self.progress.epochs_done} of {self.job.plan.epochs} epochs",
             hint=kept(self.directory.path),
         )
+
+
+def _in_json(path: Path) -> str | None:
+    """Return a path as text; None if it is none, for a JSON file cannot hold it.
+
+    Args:
+        path: The path.
+    """
+    text = str(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None
+    return text

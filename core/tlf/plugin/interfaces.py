@@ -352,6 +352,12 @@ class Device(abc.ABC):
     def peak_memory_bytes(self) -> int:
         """Return the most memory that this process has held on the device so far, in bytes."""
 
+    def reset_peak_memory(self) -> None:  # noqa: B027 - most devices need not
+        """Let `peak_memory_bytes` count from now on, where that can be done: a run follows another.
+
+        Does nothing by default.
+        """
+
 
 class DeviceBackend(abc.ABC, Generic[OptionsT]):
     """A kind of device.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -129,7 +130,7 @@ class Entry:
         return PluginError(
             f"the {self.kind} `{self.declaration.name}` needs {names}, which "
             f"{'is' if len(missing) == 1 else 'are'} not installed",
-            hint=f"pip install {' '.join(missing)}",
+            hint=f"pip install {_what_to_install(self.plugin.distribution, missing)}",
         )
 
     def broken(self, what: str) -> PluginError:
@@ -185,6 +186,29 @@ def way_out(record: PluginRecord) -> str:
         return f"install it, or take it out of `{CHOSEN_PLUGINS}`"
     name = record.distribution
     return f"update `{name}`, or choose something else in its place; `tlf plugins list` shows all"
+
+
+def _what_to_install(distribution: str, missing: Sequence[str]) -> str:
+    """Return what pip is told: extras of the plugin's own distribution, which know the versions too."""
+    extras = _extras(distribution)
+    names = [re.sub(r"[-_.]+", "-", name).lower() for name in missing]
+    if not all(name in extras for name in names):
+        return " ".join(missing)
+    return f"'{distribution}[{','.join(dict.fromkeys(extras[name] for name in names))}]'"
+
+
+def _extras(distribution: str) -> dict[str, str]:
+    """Return which extra of a distribution brings each other one along, by normalised name."""
+    try:
+        lines = metadata.requires(distribution) or []
+    except (metadata.PackageNotFoundError, ValueError):
+        return {}
+    found: dict[str, str] = {}
+    for line in lines:
+        match = re.fullmatch(r"([\w.-]+)[^;]*;.*\bextra == ['\"]([\w.-]+)['\"].*", line)
+        if match:
+            found.setdefault(re.sub(r"[-_.]+", "-", match[1]).lower(), match[2])
+    return found
 
 
 def _is_installed(distribution: str) -> bool:

@@ -51,6 +51,8 @@ def check_device_runs_a_network(entry: Entry, example: Mapping[str, Any]) -> Non
         f"`peak_memory_bytes` must return a number of bytes above 0 once the device was used, not "
         f"{peak!r}",
     )
+    with must_work("`reset_peak_memory`"):
+        device.reset_peak_memory()
 
 
 def _check_values(device: Device) -> None:

@@ -47,6 +47,10 @@ class CudaDevice(Device):
         """Return the most memory that this process's tensors have held on the GPU so far."""
         return torch.cuda.max_memory_allocated(self.torch_device)
 
+    def reset_peak_memory(self) -> None:
+        """Count from now on."""
+        torch.cuda.reset_peak_memory_stats(self.torch_device)
+
 
 @dataclass(frozen=True)
 class Gpu:

@@ -43,6 +43,10 @@ class MpsDevice(Device):
         self._look_at_memory()
         return self._peak_bytes
 
+    def reset_peak_memory(self) -> None:
+        """Count from now on."""
+        self._peak_bytes = 0
+
     def _look_at_memory(self) -> None:
         self._peak_bytes = max(self._peak_bytes, torch.mps.driver_allocated_memory())
 

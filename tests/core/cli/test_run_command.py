@@ -86,26 +86,6 @@ def test_a_probe_adds_seconds_and_memory(tlf, spec_file):
     assert measured[0]["seconds_per_batch"] > 0
 
 
-def test_a_comparison_ends_with_a_table_and_its_directory(tlf, spec_file, tmp_path):
-    code, out, err = tlf(
-        "compare",
-        spec_file,
-        "--strategies",
-        "feature-extraction, from-scratch",
-        "--set",
-        "training.epochs=1",
-    )
-    assert code == 0
-    lines = out.splitlines()
-    assert lines[-1] == str(tmp_path / "runs" / "small-comparison")
-    assert [line.split()[0] for line in lines if re.search(r"\.\d%", line)] == [
-        "feature-extraction",
-        "from-scratch",
-    ]
-    assert max(map(len, lines[:-1])) <= 80
-    assert "from-scratch: epoch 1/1" in err
-
-
 def test_a_strategy_that_does_not_exist_ends_a_comparison_before_it_begins(
     tlf, spec_file, tmp_path
 ):

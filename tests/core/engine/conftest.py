@@ -10,11 +10,24 @@ import torch
 import tlf
 from tlf.engine.costs import assumed_costs
 from tlf.engine.network import build_network
+from tlf.engine.pages import write_page
 from tlf.engine.prepare import prepare
 from tlf.plugin import Device
 from tlf.registry import check, load_registry
 from tlf.spec import load_raw
 from tlf_builtin.cpu.device import Cpu
+
+
+@pytest.fixture(autouse=True)
+def no_pages(monkeypatch):
+    """Write no pages of runs, which takes as long as these runs do."""
+    monkeypatch.setattr("tlf.engine.pages.write_page", lambda folder: folder / "report.html")
+
+
+@pytest.fixture
+def with_pages(no_pages, monkeypatch):
+    """Write pages all the same."""
+    monkeypatch.setattr("tlf.engine.pages.write_page", write_page)
 
 
 @pytest.fixture

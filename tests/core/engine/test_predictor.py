@@ -136,12 +136,12 @@ def test_a_stream_refuses_at_once_and_not_with_its_first_result(predictor, image
 def test_an_image_that_the_transform_fails_on_does_not_end_the_others(
     predictor, image, monkeypatch
 ):
-    def load(opened, original=predictor._transform.load):
+    def load(opened, original=predictor._network.transform.load):
         if opened.width == 7:
             raise ZeroDivisionError("seven")
         return original(opened)
 
-    monkeypatch.setattr(predictor._transform, "load", load)
+    monkeypatch.setattr(predictor._network.transform, "load", load)
     results = list(predictor.stream([image, Image.new("RGB", (7, 7)), "a\0b", image]))
     assert [type(result).__name__ for result in results] == [
         "Prediction",

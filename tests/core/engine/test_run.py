@@ -1,8 +1,10 @@
 """Whole runs of a small network on tiny photographs."""
 
 import copy
+import hashlib
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +44,7 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_run_leaves_everything_that_was_asked_for(run):
+def test_a_run_leaves_everything_that_was_asked_for(run, with_pages):
     finished = run()
     assert {path.name for path in finished.directory.iterdir()} == {
         "environment.json",
@@ -52,6 +54,7 @@ def test_a_run_leaves_everything_that_was_asked_for(run):
         "model.safetensors",
         "plan.json",
         "predictions.jsonl",
+        "report.html",
         "report.json",
         "spec.json",
         "splits.json",
@@ -79,6 +82,40 @@ def test_the_report_says_what_was_measured_on_what_and_what_it_cost(run, same_co
     assert all(timings[f"{kind}_seconds"] > 0 for kind in kinds)
     assert sum(timings[f"{kind}_seconds"] for kind in kinds) <= timings["total_seconds"]
     assert timings["total_seconds"] <= timings["process_seconds"]
+
+
+def test_the_report_says_how_each_class_does_and_what_there_was_of_it(run):
+    finished = run()
+    predictions = lines(finished.directory / "predictions.jsonl")
+    found = finished.report["classification"]
+    assert found["classes"] == ["blue", "red"]
+    for label, predicted, count in found["confusion"]:
+        pair = (found["classes"][label], found["classes"][predicted])
+        assert sum((one["label"], one["predicted"]) == pair for one in predictions) == count
+    assert sum(count for *_, count in found["confusion"]) == 10
+    assert [row["images"] for row in found["per_class"]] == [5, 5]
+    assert finished.report["data"] == {
+        "train": {"images": 24, "classes": {"blue": 12, "red": 12}},
+        "validation": {"images": 10, "classes": {"blue": 5, "red": 5}},
+    }
+
+
+def test_each_prediction_names_the_content_that_it_is_of(run, photographs):
+    for one in lines(run().directory / "predictions.jsonl"):
+        file = photographs / one["id"]
+        assert one["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(("folder", "said"), [("plain", True), (os.fsdecode(b"no\xff"), False)])
+def test_the_folder_that_relative_paths_start_from_is_written_down(
+    small_spec, tmp_path, monkeypatch, folder, said
+):
+    place = tmp_path / folder
+    place.mkdir()
+    monkeypatch.chdir(place)
+    finished = tlf.run({**small_spec, "training": {"epochs": 1}})
+    environment = json.loads((finished.directory / "environment.json").read_text())
+    assert environment["folder"] == (str(place) if said else None)
 
 
 def test_without_a_cache_everything_is_computed_in_every_epoch(run):

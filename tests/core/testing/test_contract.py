@@ -198,6 +198,7 @@ def run_pytest(folder, *words, contract=CONTRACT):
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_three_lines_run_the_contract_of_an_installed_plugin(install, tmp_path):
     install(tlf_acme=PLUGIN, tlf_acme_half=STRATEGY)
     code, out = run_pytest(tmp_path)
@@ -264,6 +265,7 @@ def test_pytest_says_of_a_plugin_that_is_not_there_that_it_is_not(install, tmp_p
     assert "no installed plugin is called `acne`" in out
 
 
+@pytest.mark.slow
 def test_the_fixture_runs_a_strategy_on_the_toy_network(install, tmp_path):
     install(tlf_acme=PLUGIN, tlf_acme_half=STRATEGY)
     test = """

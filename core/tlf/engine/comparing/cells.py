@@ -1,0 +1,154 @@
+"""One run of a comparison: carried out, or found where an earlier comparison has left it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tlf.engine.comparing.grid import PlannedCell
+from tlf.engine.listener import Listener
+from tlf.engine.run import run_raw
+from tlf.errors import DataError, RunInterrupted, TlfError
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a comparison.
+
+    Attributes:
+        variant: Number of its variant.
+        seed: The run's seed.
+        directory: The run's directory within the comparison's, or None if the run failed.
+        error: Why it failed, or None.
+        metrics: Of the reported split.
+        total_seconds: As in the run's report.
+        trainable_parameters: The most that any step trains.
+        images_through_backbone: As in the run's report.
+        images_decoded: As in the run's report.
+        images_measured: As in the run's report.
+        metrics_on: As in the run's report.
+        peak_memory_bytes: As in the run's report.
+    """
+
+    variant: int
+    seed: int
+    directory: str | None = None
+    error: str | None = None
+    metrics: Mapping[str, float] | None = None
+    total_seconds: float | None = None
+    trainable_parameters: int | None = None
+    images_through_backbone: int | None = None
+    images_decoded: int = 0
+    images_measured: int = 0
+    metrics_on: str | None = None
+    peak_memory_bytes: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what `comparison.json` holds of it, but for what its row is called."""
+        return {name: value for name, value in asdict(self).items() if name != "variant"}
+
+
+def run_cell(planned: PlannedCell, folder: Path, listener: Listener) -> Cell:
+    """Carry out a run of a comparison. What fails is told in the cell.
+
+    Args:
+        planned: The run.
+        folder: The comparison's directory.
+        listener: Hears about the run.
+
+    Raises:
+        DataError: The images cannot be used: no run of the comparison could use them.
+        RunInterrupted: The user has stopped it.
+    """
+    name = free_name(folder, planned.directory)
+    try:
+        run_raw(planned.raw, output_directory=folder / name, listener=listener)
+    except (RunInterrupted, DataError):
+        raise
+    except TlfError as error:
+        return failed_cell(planned, str(error))
+    return read_cell(planned, folder, name)
+
+
+def failed_cell(planned: PlannedCell, error: str) -> Cell:
+    """Return the cell of a run that has failed.
+
+    Args:
+        planned: The run.
+        error: Why.
+    """
+    return Cell(planned.variant, planned.seed, error=error)
+
+
+def free_name(folder: Path, name: str) -> str:
+    """Return a name for a run's directory: an interrupted run may have left one of that name.
+
+    Args:
+        folder: The comparison's directory.
+        name: What it is called if it can be.
+    """
+    number = 1
+    while True:
+        tried = name if number == 1 else f"{name}-{number}"
+        if not (folder / tried).exists():
+            return tried
+        number += 1
+
+
+def read_cell(planned: PlannedCell, folder: Path, name: str) -> Cell:
+    """Return what came of a run that is finished.
+
+    Args:
+        planned: The run.
+        folder: The comparison's directory.
+        name: The run's directory in it.
+    """
+    report = json.loads((folder / name / "report.json").read_text(encoding="utf-8"))
+    return Cell(
+        variant=planned.variant,
+        seed=planned.seed,
+        directory=name,
+        metrics=report["metrics"],
+        total_seconds=report["timings"]["total_seconds"],
+        trainable_parameters=max(step["trainable_parameters"] for step in report["steps"]),
+        images_through_backbone=report["images_through_backbone"],
+        images_decoded=report["images_decoded"],
+        images_measured=report["images_measured"],
+        metrics_on=report["metrics_on"],
+        peak_memory_bytes=report["peak_memory_bytes"],
+    )
+
+
+def find_finished(folder: Path, planned: Sequence[PlannedCell]) -> Iterator[Cell]:
+    """Yield the cells whose runs are finished already: by what their specs say, whatever their names.
+
+    Args:
+        folder: The comparison's directory.
+        planned: The runs that are wanted.
+    """
+    there: dict[str, str] = {}
+    for report in sorted(folder.glob("*/report.json")):
+        spec = report.with_name("spec.json")
+        if spec.is_file():
+            there.setdefault(spec.read_text(encoding="utf-8"), report.parent.name)
+    for cell in planned:
+        name = there.get(cell.raw.text)
+        if name is not None:
+            yield read_cell(cell, folder, name)
+
+
+def read_outcomes(folder: Path, cell: Cell) -> dict[str, bool]:
+    """Return which images a run got right, by their ids, in order.
+
+    Args:
+        folder: The comparison's directory.
+        cell: A run that is finished.
+    """
+    assert cell.directory is not None
+    path = folder / cell.directory / "predictions.jsonl"
+    with path.open(encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    return {line["id"]: line["predicted"] == line["label"] for line in lines}

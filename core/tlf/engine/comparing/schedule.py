@@ -1,0 +1,210 @@
+"""Carrying out the runs of a comparison: in this process or in several, while there is time."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from pathlib import Path
+
+from tlf.data.threads import core_count
+from tlf.engine.comparing.cells import Cell, failed_cell, run_cell
+from tlf.engine.comparing.grid import PlannedCell
+from tlf.engine.comparing.worker import order
+from tlf.engine.listener import Listener
+from tlf.errors import DataError
+
+#: How long a process is given to clean up after a run that is stopped, in seconds.
+GRACE_SECONDS = 5.0
+
+
+class Clock:
+    """Says whether there is time for another run.
+
+    Args:
+        limit: Seconds for all runs, or None for as many as they take.
+    """
+
+    def __init__(self, limit: float | None) -> None:
+        self._end = None if limit is None else time.monotonic() + limit
+        self._longest: dict[int, float] = {}
+
+    def finished(self, cell: Cell) -> None:
+        """Remember how long a run took.
+
+        Args:
+            cell: The run.
+        """
+        longest = max(self._longest.get(cell.variant, 0.0), cell.total_seconds or 0.0)
+        self._longest[cell.variant] = longest
+
+    def has_time(self, planned: PlannedCell) -> bool:
+        """Say whether a run can be expected to end in time.
+
+        Args:
+            planned: The run. Of a variant that has not run yet it is assumed that it will.
+        """
+        return (
+            self._end is None
+            or time.monotonic() + self._longest.get(planned.variant, 0.0) < self._end
+        )
+
+
+class Watcher:
+    """Hears about the runs of a comparison. Each method does nothing by default."""
+
+    def compared(self, rows: Sequence[str], runs: int, directory: Path) -> None:
+        """The comparison begins.
+
+        Args:
+            rows: What the rows are called, in order.
+            runs: How many runs there will be.
+            directory: The comparison's directory.
+        """
+
+    def started(self, planned: PlannedCell) -> Listener:  # noqa: ARG002 - for those that override it
+        """A run begins. With several jobs the listener hears its warnings only.
+
+        Args:
+            planned: The run.
+        """
+        return Listener()
+
+    def warning(self, message: str) -> None:
+        """Something of the comparison as a whole that the user should know did not go as usual."""
+
+    def finished(self, cell: Cell) -> None:
+        """A run is over, or was found finished.
+
+        Args:
+            cell: What came of it.
+        """
+
+
+def carry_out(
+    planned: Sequence[PlannedCell], folder: Path, *, jobs: int, clock: Clock, watcher: Watcher
+) -> Iterator[Cell]:
+    """Carry out runs, and yield each as it ends.
+
+    Args:
+        planned: The runs, in order.
+        folder: The comparison's directory.
+        jobs: How many at once. With one, in this process.
+        clock: Says when there is no time for more.
+        watcher: Hears about them.
+
+    Raises:
+        DataError: The images cannot be used.
+        RunInterrupted: The user has stopped it.
+    """
+    if jobs == 1:
+        for one in planned:
+            if clock.has_time(one):
+                yield run_cell(one, folder, watcher.started(one))
+        return
+    with _Workers(jobs) as workers:
+        # The first one alone: it leaves decoded images and features for those that follow.
+        waiting = [one for one in planned if clock.has_time(one)]
+        if waiting:
+            yield workers.start(waiting[0], folder, watcher).result()
+        running: set[Future[Cell]] = set()
+        left = waiting[1:]
+        while left or running:
+            while left and len(running) < jobs:
+                one = left.pop(0)
+                if clock.has_time(one):
+                    running.add(workers.start(one, folder, watcher))
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+
+
+class _Workers:
+    """Processes that carry out runs; as many as jobs, each with its share of the cores."""
+
+    def __init__(self, jobs: int) -> None:
+        self._threads = max(1, core_count() // jobs)
+        self._pool = ThreadPoolExecutor(jobs)
+        self._idle: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
+        self._all: list[subprocess.Popen[str]] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in self._all:
+            # It ends by itself when nothing more can come.
+            assert process.stdin is not None
+            with suppress(OSError):
+                process.stdin.close()
+        for process in self._all:
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+        self._pool.shutdown(wait=True)
+
+    def start(self, planned: PlannedCell, folder: Path, watcher: Watcher) -> Future[Cell]:
+        """Let a process carry out a run.
+
+        Args:
+            planned: The run.
+            folder: The comparison's directory.
+            watcher: Hears that it begins, and its warnings.
+        """
+        return self._pool.submit(self._ask, planned, folder, watcher.started(planned).warning)
+
+    def _ask(self, planned: PlannedCell, folder: Path, warn: Callable[[str], None]) -> Cell:
+        process = self._take()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):
+            process.stdin.write(json.dumps(order(planned, folder)) + "\n")
+            process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            code = process.wait()
+            how = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
+            return failed_cell(planned, f"the process that carried it out {how}")
+        self._idle.put(process)
+        answer = json.loads(line)
+        for message in answer["warnings"]:
+            warn(message)
+        if "data_error" in answer:
+            raise DataError(answer["data_error"], hint=answer["hint"])
+        return Cell(variant=planned.variant, **answer["cell"])
+
+    def _take(self) -> subprocess.Popen[str]:
+        """Return a process that waits for work; a new one where none does."""
+        with suppress(queue.Empty):
+            return self._idle.get_nowait()
+        environment = {**os.environ}
+        environment.setdefault("OMP_NUM_THREADS", str(self._threads))
+        with self._lock:
+            if self._closed:
+                raise KeyboardInterrupt
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tlf.engine.comparing.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=environment,
+                text=True,
+                encoding="utf-8",
+            )
+            self._all.append(process)
+        return process

@@ -1,0 +1,92 @@
+"""`report.html`: the page of a run or of a comparison, made of the JSON files beside it."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+from tlf.discovery import describe
+from tlf.engine.files import write_text
+from tlf.errors import OutputError
+
+PAGE = "report.html"
+ANALYSIS = "analysis.json"
+COMPARISON = "comparison.json"
+REPORT = "report.json"
+
+
+def write_report(directory: str | Path, *, warn: Callable[[str], None] = warnings.warn) -> Path:
+    """Write the whole report of a run, or of a comparison, and return where it is.
+
+    A finished run is looked at once more: see `analyse`. A page that is there is replaced.
+
+    Args:
+        directory: The directory of a run or of a comparison.
+        warn: Hears of images that have changed, and of plugins. A Python warning by default.
+
+    Raises:
+        OutputError: It is neither, or its files are damaged.
+        PluginError: A plugin that the network needs is missing or broken.
+    """
+    folder = Path(directory)
+    if not is_comparison(folder):
+        # Only now: a comparison needs none of what an analysis does.
+        from tlf.engine.analysis import analyse
+
+        analyse(folder, warn=warn)
+    return write_page(folder)
+
+
+def is_comparison(folder: Path) -> bool:
+    """Say whether a directory is of a comparison, and not of a run.
+
+    Args:
+        folder: The directory.
+
+    Raises:
+        OutputError: It is neither.
+    """
+    if (folder / COMPARISON).is_file():
+        return True
+    if (folder / REPORT).is_file():
+        return False
+    raise OutputError(
+        f"`{folder}` holds neither a finished run nor a comparison: there is no `{REPORT}` and no "
+        f"`{COMPARISON}`",
+        hint="give the path that `tlf run` or `tlf compare` printed last",
+    )
+
+
+def write_page(folder: Path) -> Path:
+    """Write the page of what is known of a run or a comparison, and return where it is.
+
+    Args:
+        folder: Its directory.
+
+    Raises:
+        OutputError: It is neither.
+    """
+    from tlf.report import comparison_page, run_page
+
+    page = comparison_page(folder) if is_comparison(folder) else run_page(folder)
+    path = folder / PAGE
+    write_text(path, page)
+    return path
+
+
+def add_page(folder: Path, warn: Callable[[str], None]) -> None:
+    """Write the page of a run, or of a comparison, that has just ended; neither fails for it.
+
+    Args:
+        folder: Its directory.
+        warn: Hears if there is no page.
+    """
+    try:
+        write_page(folder)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the results are on the disk
+        message = f"`{PAGE}` could not be written: {describe(error)}"
+        warn(message)
+        with (folder / "log.txt").open("a", encoding="utf-8") as log:
+            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} warning: {message}\n")
