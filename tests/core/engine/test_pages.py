@@ -8,7 +8,6 @@ import tlf
 from tlf.engine.pages import write_page
 from tlf.errors import OutputError
 
-
 pytestmark = pytest.mark.usefixtures("with_pages")
 
 
