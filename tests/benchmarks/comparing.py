@@ -86,6 +86,31 @@ def measure(name: str, data: Path, folder: Path) -> dict:
     }
 
 
+def markdown(one: dict) -> str:
+    """Return the tables of a comparison, as `docs/performance.md` has them."""
+    lines = []
+    for number, group in enumerate(one["groups"]):
+        if group["name"]:
+            lines += [f"With {group['name'].removeprefix('shots ')} images a class:", ""]
+        lines += ["| rank | strategy | accuracy | 95% interval | each seed | seconds |"]
+        lines += ["|--:|---|--:|--:|--:|--:|"]
+        members = [row for row in one["rows"] if row["group"] == number]
+        for row in sorted(members, key=lambda row: (row["rank"], -row["accuracy"])):
+            low, high = row["interval"]
+            seeds = ", ".join(
+                f"{100 * value:.1f}"
+                for name, group_number, _, value in one["accuracies"]
+                if (name, group_number) == (row["name"], number)
+            )
+            lines.append(
+                f"| {row['rank']} | `{row['name']}` | {row['accuracy']:.1%} | {low:.1%} to {high:.1%} "
+                f"| {seeds} | {row['seconds']:.0f} |"
+            )
+        lines.append("")
+    lines.append(f"> {one['advice']}")
+    return "\n".join(lines) + "\n"
+
+
 def digits(data: Path) -> dict:
     """Return the spec of `examples/resnet50-digits`, with the network and weights that are here."""
     found = json.loads(EXAMPLE.read_text(encoding="utf-8"))

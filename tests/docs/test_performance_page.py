@@ -1,8 +1,9 @@
 """The figures on the page about performance that have results in the repository are theirs."""
 
+import json
 from pathlib import Path
 
-from tests.benchmarks import fine_tune
+from tests.benchmarks import comparing, fine_tune, statistics
 from tests.benchmarks.results_file import ResultsFile
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
@@ -23,3 +24,34 @@ def test_the_table_beside_fastai_is_what_the_results_say():
         line = f"| {' | '.join(cells)} | {row['seconds']:.0f} |".replace("|  |", "| |")
         assert line in page
         assert len(row["accuracy"]) == 5
+
+
+def test_what_compare_gives_is_what_the_results_say():
+    page = PAGE.read_text(encoding="utf-8")
+    results = json.loads(comparing.RESULTS.read_text(encoding="utf-8"))
+    assert results.keys() == comparing.SPECS.keys()
+    for one in results.values():
+        assert comparing.markdown(one) in page
+        assert f"{one['multiple']:.1f} times" in page
+        assert len(one["seeds"]) == 5
+
+
+def test_the_readmes_table_is_what_the_results_say():
+    readme = (PAGE.parents[1] / "README.md").read_text(encoding="utf-8")
+    rows = json.loads(comparing.RESULTS.read_text(encoding="utf-8"))["ants-bees"]["rows"]
+    for row in rows:
+        low, high = row["interval"]
+        control = ", the control" if row["name"] == "from-scratch" else ""
+        line = f"| `{row['name']}`{control} | {row['accuracy']:.1%} | {low:.1%} to {high:.1%} |"
+        assert line in readme
+
+
+def test_what_compare_says_of_differences_holds_as_far_as_the_page_says():
+    page = PAGE.read_text(encoding="utf-8")
+    found = json.loads(statistics.RESULTS.read_text(encoding="utf-8"))
+    assert statistics.markdown(found) in page
+    assert [(one["seeds"], one["images"], one["spread"]) for one in found] == list(statistics.CASES)
+    for one in found:
+        assert one["rounds"] >= 1000
+        assert one["false_calls"] <= 0.05
+        assert 0.93 <= one["coverage"] <= 0.97

@@ -52,7 +52,9 @@ def compare_command(  # noqa: PLR0913, PLR0917 - each is an option
     ] = 1,
     time_limit: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Begin no run that would end later: `90s`, `30m`, `2h`."),
+        typer.Option(
+            metavar="TIME", help="End by then, as runs so far let expect: `90s`, `30m`, `2h`."
+        ),
     ] = None,
     resume: Annotated[
         Path | None,
@@ -147,15 +149,18 @@ def show_comparison(comparison: Comparison) -> None:
         if any(row.metrics.keys() - SHOWN for row in members):
             console.print(_metrics_table(members, comparison))
             console.print()
+        count = max((len(row.seeds) for row in members), default=0)
+        console.print(
+            f"accuracy on {group.images_measured} {group.metrics_on} images, mean of {count} "
+            f"seed{'' if count == 1 else 's'}, with its 95% interval\n"
+        )
     for cell in comparison.cells:
         if cell.error is not None:
             name = comparison.row_of(cell).name
             messages().print(f"failed: {name}, seed {cell.seed}: {cell.error}", soft_wrap=True)
-    count = max((len(row.seeds) for row in comparison.rows), default=0)
     console.print(
-        f"accuracy on {comparison.images_measured} {comparison.metrics_on} images, mean of "
-        f"{count} seed{'' if count == 1 else 's'}, with its 95% interval; rows that cannot be told "
-        "apart share a rank; other metrics with their range over the seeds\n"
+        "the rank counts the rows that are really better, by more than chance; of other metrics, the "
+        "mean and the range over the seeds\n"
     )
     for note in comparison.notes:
         console.print(f"{note}\n")

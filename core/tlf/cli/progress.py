@@ -25,14 +25,12 @@ class ProgressListener(Listener):
 
     Args:
         console: Of standard error.
-        title: Put before each line, to tell runs of a comparison apart.
         kept: Gets a line about what a stopped run leaves behind.
     """
 
-    def __init__(self, console: Console, title: str = "", *, kept: list[str]) -> None:
+    def __init__(self, console: Console, *, kept: list[str]) -> None:
         self._kept = kept
         self._console = console
-        self._title = f"{title}: " if title else ""
         self._live = console.is_interactive and not os.environ.get("NO_COLOR")
         self._bar: Progress | None = None
         self._task: Any = None
@@ -70,7 +68,7 @@ class ProgressListener(Listener):
 
     def warning(self, message: str) -> None:
         """Show a warning."""
-        self._print(f"warning: {self._title}{message}")
+        self._say(f"warning: {message}")
 
     def step_started(self, step: PlannedStep) -> None:
         """Say what the step trains."""
@@ -94,7 +92,7 @@ class ProgressListener(Listener):
             total = self._plan.epochs * self._plan.batches_per_epoch
             speed = self._images / max(time.perf_counter() - self._epoch_started, 1e-9)
             facts = f"{speed:.0f} images/s · loss {loss:.3f}{self._accuracy} · {self._left()} left"
-            label = f"{self._title}{self._step.name} {epoch}/{self._plan.epochs}"
+            label = f"{self._step.name} {epoch}/{self._plan.epochs}"
             self._show(label, self._batches, total, facts)
 
     def chosen(self, message: str) -> None:
@@ -158,7 +156,4 @@ class ProgressListener(Listener):
         self._bar.update(self._task, description=label, completed=done, total=total, facts=facts)
 
     def _say(self, line: str) -> None:
-        self._print(f"{self._title}{line}")
-
-    def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)

@@ -23,7 +23,14 @@ from tlf.engine.directory import RunDirectory
 from tlf.engine.files import write_json, write_text
 from tlf.engine.pages import add_page
 from tlf.engine.prepare import prepare
-from tlf.errors import DataError, OutputError, Problem, RunInterrupted, SpecError
+from tlf.errors import (
+    DataError,
+    OutputError,
+    Problem,
+    RunInterrupted,
+    SpecError,
+    UsageError,
+)
 from tlf.registry import Registry, check, load_registry
 from tlf.spec import RawSpec, load_raw
 from tlf.spec.comparison import base_of, check_comparison, is_comparison
@@ -42,11 +49,15 @@ class Group:
     Attributes:
         name: What tells it from the others: `shots 10`; empty if there is but one.
         values: By path, what each axis of the data takes.
+        metrics_on: The split that its accuracies are of.
+        images_measured: How many images each of them is of.
         advice: What to take of its rows.
     """
 
     name: str
     values: Mapping[str, Any]
+    metrics_on: str
+    images_measured: int
     advice: str
 
 
@@ -57,10 +68,11 @@ class Comparison:
     Attributes:
         directory: Where its files are.
         name: Of the base spec.
+        base: The spec that was varied.
         axes: What was varied.
         seeds: Of each combination.
-        metrics_on: The split that accuracies are of.
-        images_measured: How many images each accuracy is of.
+        metrics_on: The split that accuracies are of, those of the first group.
+        images_measured: How many images each of these is of.
         images_decoded: How many times an image was decoded, in all runs together.
         groups: One for each combination of what the user has; mostly a single one.
         rows: One for each combination, in the order asked for.
@@ -73,6 +85,7 @@ class Comparison:
 
     directory: Path
     name: str
+    base: Mapping[str, Any]
     axes: tuple[Axis, ...]
     seeds: tuple[int, ...]
     metrics_on: str
@@ -104,6 +117,7 @@ class Comparison:
         return {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
+            "base": dict(self.base),
             "axes": [axis.as_json() for axis in self.axes],
             "seeds": list(self.seeds),
             "metrics_on": self.metrics_on,
@@ -164,7 +178,8 @@ def compare(  # noqa: PLR0913 - each has a name
         shots: Numbers of training images of each class, for a learning curve. The data source must
             have the option `shots`.
         jobs: How many runs at once, each in a process of its own with its share of the cores.
-        time_limit: Seconds after which no run is begun that cannot be expected to end in time.
+        time_limit: Seconds within which runs should end: none is begun that took longer than what is
+            left when it had another seed.
         resume: Directory of an earlier comparison. Runs in it that were made with the same spec are
             taken as they are; the others are added.
         overrides: Fields of the base to change, each `path.to.field=value`.
@@ -174,41 +189,58 @@ def compare(  # noqa: PLR0913 - each has a name
     Raises:
         TlfError: The spec or a name in it is wrong, or nothing can be written.
     """
+    _check_numbers(seeds=seeds, jobs=jobs, shots=shots)
     raw = load_raw(spec)
-    axes, base = [], spec
-    count = seeds or 1
+    axes, count = [], seeds or 1
     if is_comparison(raw):
         found = check_comparison(raw)
-        base = base_of(found, raw)
+        base_raw = _read_base(base_of(found, raw), raw, overrides)
         axes = [Axis(path, tuple(values)) for path, values in found.grid.items()]
         count = seeds or found.seeds
-    base_raw = load_raw(base, overrides)
-    if isinstance(base, Mapping):
-        base_raw = RawSpec(base_raw.values, raw.folder, raw.source, base_raw.text)
+    else:
+        # What standard input has given is not read again.
+        base_raw = _read_base(raw.values, raw, overrides)
     axes = [*_named_axes(strategies, shots), *axes]
     if not axes:
         hint = "name `strategies`, say, or write a comparison with `base` and `grid`"
         raise SpecError([Problem("", "there is nothing to compare", hint)], source=raw.source)
     registry = load_registry()
     grid = make_grid(base_raw, axes, count, registry)
-    comparer = _Comparer(grid, registry, watcher or Watcher())
+    comparer = _Comparer(grid, base_raw, registry, watcher or Watcher())
     comparer.plan()
     clock = Clock(time_limit)
     if resume is not None:
         return comparer.carry_on(_existing(Path(resume)), jobs, clock)
-    checked = check(base_raw, registry)
+    checked = check(grid.variants[0].raw, registry)
     output = resolve_path(base_raw.folder, checked.output, "output")
     with RunDirectory(output, f"{checked.name}-comparison", output_directory) as directory:
-        directory.write_text("spec.json", raw.text)
+        directory.write_text("spec.json", raw.text if is_comparison(raw) else base_raw.text)
         folder = directory.publish()
         try:
             return comparer.carry_on(folder, jobs, clock)
         except DataError:
-            # All runs have the same data: where the first one cannot read them, there is nothing to
+            # All runs have the same images: where the first one cannot read them, there is nothing to
             # compare, and nothing to keep.
             if not comparer.results.cells:
                 shutil.rmtree(folder, ignore_errors=True)
             raise
+
+
+def _check_numbers(*, seeds: int | None, jobs: int, shots: Sequence[int]) -> None:
+    wanted = {"seeds": [] if seeds is None else [seeds], "jobs": [jobs], "shots": shots}
+    for name, numbers in wanted.items():
+        wrong = [number for number in numbers if type(number) is not int or number < 1]
+        if wrong:
+            raise UsageError(f"`{name}` must be a whole number, at least 1, not `{wrong[0]!r}`")
+
+
+def _read_base(base: str | Mapping[str, Any], raw: RawSpec, overrides: Sequence[str]) -> RawSpec:
+    """Return the spec that is varied; one within a file has that file's folder and source."""
+    found = load_raw(base, overrides)
+    if isinstance(base, str):
+        return found
+    text = found.text if overrides or is_comparison(raw) else raw.text
+    return RawSpec(found.values, raw.folder, raw.source, text)
 
 
 def _named_axes(strategies: Sequence[str], shots: Sequence[int]) -> list[Axis]:
@@ -234,20 +266,29 @@ def _existing(folder: Path) -> Path:
 class _Comparer:
     """Carries out the runs of a comparison; the cache lets them share what they compute."""
 
-    def __init__(self, grid: Grid, registry: Registry, watcher: Watcher) -> None:
+    def __init__(self, grid: Grid, base: RawSpec, registry: Registry, watcher: Watcher) -> None:
         self.results = Results(grid)
         self._grid = grid
+        self._base = base
         self._registry = registry
         self._watcher = watcher
         self._name = ""
-        self._metrics_on = ""
+        self._metrics_on: list[str] = []
 
     def plan(self) -> None:
         """Plan every combination, so that what is wrong is found before anything runs."""
+        problems: list[Problem] = []
         for variant in self._grid.variants:
             spec = check(variant.raw, self._registry)
-            job = prepare(spec, variant.raw.folder, self._registry)
-            self._name, self._metrics_on = spec.name, job.plan.metrics_on
+            try:
+                job = prepare(spec, variant.raw.folder, self._registry)
+            except SpecError as error:
+                problems += error.problems
+            else:
+                self._name = spec.name
+                self._metrics_on.append(job.plan.metrics_on)
+        if problems:
+            raise SpecError(dict.fromkeys(problems), source=self._base.source)
 
     def carry_on(self, folder: Path, jobs: int, clock: Clock) -> Comparison:
         """Carry out what is not there yet, writing the results after every run.
@@ -260,15 +301,25 @@ class _Comparer:
         planned = list(self._grid.cells())
         rows = [_full_name(self._grid, index) for index in range(len(self._grid.variants))]
         self._watcher.compared(rows, len(planned), folder)
-        self._write(folder)
         done = set()
         for cell in find_finished(folder, planned):
             done.add((cell.variant, cell.seed))
             self._add(folder, cell, clock)
+            self._watcher.finished(cell)
+        self._write(folder)
         left = [one for one in planned if (one.variant, one.seed) not in done]
         try:
-            for cell in carry_out(left, folder, jobs=jobs, clock=clock, watcher=self._watcher):
+            for cell in carry_out(
+                left,
+                folder,
+                jobs=jobs,
+                clock=clock,
+                watcher=self._watcher,
+                same_data=not any(axis.is_given for axis in self._grid.axes),
+            ):
                 self._add(folder, cell, clock)
+                self._write(folder)
+                self._watcher.finished(cell)
         except (RunInterrupted, KeyboardInterrupt) as error:
             raise RunInterrupted(
                 f"stopped after {len(self.results.cells)} of {len(planned)} runs",
@@ -279,11 +330,9 @@ class _Comparer:
         return comparison
 
     def _add(self, folder: Path, cell: Cell, clock: Clock) -> None:
-        right = None if cell.error is not None else read_outcomes(folder, cell)
+        right = None if cell.directory is None else read_outcomes(folder / cell.directory)
         self.results.add(cell, right)
         clock.finished(cell)
-        self._write(folder)
-        self._watcher.finished(cell)
 
     def _write(self, folder: Path) -> Comparison:
         comparison = self._comparison(folder)
@@ -293,27 +342,19 @@ class _Comparer:
 
     def _comparison(self, folder: Path) -> Comparison:
         results, grid = self.results, self._grid
-        rows = results.rows()
-        images = max((cell.images_measured for cell in results.cells), default=0)
-        differences = []
-        groups = []
-        for number, name in enumerate(grid.groups):
-            found = results.differences(number)
-            members = [row for row in rows if row.group == number]
-            values = {
-                axis.path: members[0].values[axis.path] for axis in grid.axes if axis.is_given
-            }
-            groups.append(Group(name, values, advise(members, found, images)))
-            differences += found
+        differences = results.differences()
+        rows = results.rows(differences)
+        groups = [self._group(number, rows, differences) for number in range(len(grid.groups))]
         gains = results.gains()
         order = {(one.variant, one.seed): number for number, one in enumerate(grid.cells())}
         return Comparison(
             directory=folder,
             name=self._name,
+            base=self._base.values,
             axes=grid.axes,
             seeds=grid.seeds,
-            metrics_on=self._metrics_on,
-            images_measured=images,
+            metrics_on=groups[0].metrics_on,
+            images_measured=groups[0].images_measured,
             images_decoded=sum(cell.images_decoded for cell in results.cells),
             groups=tuple(groups),
             rows=tuple(rows),
@@ -322,6 +363,23 @@ class _Comparer:
             advice=self._advice(groups, rows, gains),
             notes=tuple(results.notes()),
             cells=tuple(sorted(results.cells, key=lambda cell: order[cell.variant, cell.seed])),
+        )
+
+    def _group(self, number: int, rows: Sequence[Row], differences: Sequence[Difference]) -> Group:
+        variants = self._grid.of_group(number)
+        images = max(
+            (cell.images_measured for cell in self.results.cells if cell.variant in variants),
+            default=0,
+        )
+        members = [rows[index] for index in variants]
+        found = [one for one in differences if one.group == number]
+        given = [axis.path for axis in self._grid.axes if axis.is_given]
+        return Group(
+            name=self._grid.groups[number],
+            values={path: members[0].values[path] for path in given},
+            metrics_on=self._metrics_on[variants[0]],
+            images_measured=images,
+            advice=advise(members, found, images),
         )
 
     def _advice(self, groups: Sequence[Group], rows: Sequence[Row], gains: Sequence[Gain]) -> str:

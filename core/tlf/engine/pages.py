@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tlf.discovery import describe
@@ -88,5 +89,7 @@ def add_page(folder: Path, warn: Callable[[str], None]) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the results are on the disk
         message = f"`{PAGE}` could not be written: {describe(error)}"
         warn(message)
-        with (folder / "log.txt").open("a", encoding="utf-8") as log:
-            log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} warning: {message}\n")
+        line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} warning: {message}\n"
+        # What the page had no room for, the log may have none for either.
+        with suppress(OSError), (folder / "log.txt").open("a", encoding="utf-8") as log:
+            log.write(line)

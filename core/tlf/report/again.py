@@ -18,9 +18,9 @@ def again_section(files: RunFiles) -> Section:
     environment = files.environment
     blocks: list[Block] = []
     if files.spec:
-        blocks.append(
-            Text("Save the spec where it was, for paths in it lead from its own folder, and type:")
-        )
+        folder = environment.get("folder") if environment else None
+        where = f"in `{folder}`" if folder else "where it was"
+        blocks.append(Text(f"Save the spec {where}, for paths in it lead from there, and type:"))
         blocks.append(Code("tlf run spec.json", "Command"))
         blocks.append(Details("Spec", [Code(files.spec.strip(), "spec.json")]))
     if environment:

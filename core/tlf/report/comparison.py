@@ -86,7 +86,7 @@ def _under(comparison: dict[str, Any], rows: Sequence[Row]) -> str:
     ]
     images, split = comparison.get("images_measured"), comparison.get("metrics_on") or ""
     parts = [
-        " , ".join(axes).replace(" ,", ","),
+        ", ".join(axes),
         counted(len(comparison.get("seeds") or ()), "seed"),
         f"{counted(images, f'{split} image')}" if images else "",
         counted(len(comparison.get("runs") or rows), "run"),
@@ -130,7 +130,7 @@ def _table(rows: Sequence[Row], group: str) -> Table:
         Column("Seeds", numeric=True),
     ]
     of = f"{group}: a" if group else "A"
-    how = "rows that share a rank cannot be told apart" if is_shared else "the best first"
+    how = "ranked by how many rows are really better" if is_shared else "the best first"
     cells = [_table_row(row.values, metrics) for row in ordered]
     return Table(f"{of}ccuracy and cost, {how}", columns, cells, sortable=True, look="ranked")
 
@@ -250,8 +250,9 @@ def _difference(one: dict[str, Any]) -> list[Cell]:
 
 def _gains_of(comparison: dict[str, Any]) -> str:
     """Return what is varied along the gains."""
-    labels = [axis["label"] for axis in comparison.get("axes") or () if axis["path"] != "strategy"]
-    return str(labels[-1]).capitalize() if labels else "From and to"
+    axes = comparison.get("axes") or ()
+    labels = [axis["label"] for axis in axes if str(axis["path"]).startswith("data.")]
+    return str(labels[0]).capitalize() if labels else "From and to"
 
 
 def _failed(comparison: dict[str, Any], groups: Sequence[dict[str, Any]]) -> list[Block]:

@@ -19,7 +19,7 @@ from tlf.report.blocks import (
 )
 from tlf.report.drawing import INK, MARKERS, MUTED, SERIES, SURFACE, WIDTH, Canvas, chart
 from tlf.report.reading import RunFiles
-from tlf.report.words import counted, isolated, left_to_right, percent
+from tlf.report.words import count, counted, isolated, left_to_right, percent
 
 #: The only addresses that pictures of a page may have: they hold the picture itself.
 _DATA_URI = re.compile(r"data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=]+")
@@ -65,6 +65,13 @@ def mistakes_section(files: RunFiles) -> Section:
         )
     elif analysis.get("attribution_why_not"):
         blocks.append(Text(f"No attribution: {analysis['attribution_why_not']}", "aside"))
+    changed = analysis.get("disagreements")
+    if changed:
+        # Another machine or library, say: then the pictures speak of another network than the figures.
+        said = "image is" if changed == 1 else "images are"
+        blocks.append(
+            Text(f"{count(changed)} {said} classified otherwise now than in the run.", "note")
+        )
     if wrong:
         blocks.append(Gallery("Mistakes that the network was surest of", _cards(wrong)))
     else:
@@ -86,6 +93,8 @@ def _cards(images: Sequence[dict[str, Any]]) -> list[Card]:
         lines = [f"{percent(one.get('probability'))} sure"]
         if not is_right and one.get("label_probability") is not None:
             lines.append(f"{percent(one['label_probability'])} for {isolated(label)}")
+        if one.get("largest_change") is not None:
+            lines.append(f"covering changes up to {percent(one['largest_change'])}")
         apart = f"{isolated(label)}, taken for {isolated(predicted)}"
         title = label if is_right else left_to_right(apart)
         cards.append(Card(pictures, title, lines, str(one.get("id", ""))))

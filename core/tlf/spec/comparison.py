@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, JsonValue
 
 from tlf.errors import SpecError
 from tlf.spec.model import FORBID
+from tlf.spec.paths import resolve_path
 from tlf.spec.reading import RawSpec
 from tlf.spec.validation import validate_values
 
@@ -64,5 +65,10 @@ def base_of(found: ComparisonSpec, raw: RawSpec) -> str | dict[str, Any]:
     Args:
         found: The comparison.
         raw: What it was read from.
+
+    Raises:
+        SpecError: No file can have that path.
     """
-    return str(raw.folder / found.base) if isinstance(found.base, str) else dict(found.base)
+    if isinstance(found.base, str):
+        return str(resolve_path(raw.folder, found.base, "base"))
+    return dict(found.base)

@@ -26,6 +26,8 @@ class TensorBoard(Observer[TensorBoardOptions]):
     """Adds the numbers of each epoch, and of each step that has none."""
 
     _writer: SummaryWriter
+    #: Whether there is a file: a run may be stopped before.
+    _is_open: bool = False
     #: What the run may be compared by.
     _settings: Mapping[str, bool | float | str]
     _epoch: int = 0
@@ -43,6 +45,7 @@ class TensorBoard(Observer[TensorBoardOptions]):
         folder.mkdir()
         self._settings = _settings(event.spec, event.plan)
         self._writer = SummaryWriter(str(folder))
+        self._is_open = True
         self._writer.add_text("spec", _code(event.spec), 0)
         self._writer.add_text("plan", _code(event.plan), 0)
         self._writer.flush()
@@ -91,6 +94,8 @@ class TensorBoard(Observer[TensorBoardOptions]):
         Args:
             event: What it came to.
         """
+        if not self._is_open:
+            return
         if event.report is None:
             self._writer.add_text("error", event.error or "", self._epoch)
         else:

@@ -1,5 +1,6 @@
 """`tlf compare` on the command line."""
 
+import io
 import json
 import os
 import re
@@ -69,6 +70,13 @@ def test_runs_at_once_are_shown_as_they_end(tlf, spec_file):
     assert "[2/2] from-scratch, seed 0: accuracy" in err
 
 
+def test_the_spec_may_come_from_standard_input(tlf, spec_file, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(spec_file.read_text()))
+    code, out, _ = tlf("compare", "-", *STRATEGIES, *ONE_EPOCH)
+    assert code == 0
+    assert "from-scratch" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -97,7 +105,7 @@ def test_a_time_is_read_with_its_unit(text, seconds):
 def test_a_time_that_is_over_is_said_with_how_to_go_on(tlf, spec_file):
     code, out, _ = tlf("compare", spec_file, *STRATEGIES, *ONE_EPOCH, "--time-limit", "0.001s")
     assert code == 0
-    assert "2 of 2 runs were not carried out for want of time; `--resume` goes on" in out
+    assert "2 of 2 runs are not there yet; `--resume` carries them out" in out
 
 
 def test_a_comparisons_own_spec_is_told_what_is_wrong_with_it(tlf, spec_file, tmp_path):

@@ -50,10 +50,10 @@ def train(listener):
     listener.close()
 
 
-def shown(*, terminal, columns=80, title="", kept=None):
+def shown(*, terminal, columns=80, kept=None):
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=terminal, width=columns, highlight=False)
-    train(ProgressListener(console, title, kept=[] if kept is None else kept))
+    train(ProgressListener(console, kept=[] if kept is None else kept))
     return stream.getvalue()
 
 
@@ -86,12 +86,9 @@ def test_a_dumb_terminal_gets_the_lines_of_a_pipe(monkeypatch):
     assert "epoch 2/2 · loss" in shown(terminal=True)
 
 
-@pytest.mark.parametrize(
-    ("columns", "title"),
-    [(40, ""), (80, ""), (80, "full-fine-tuning, seed 12"), (200, "full-fine-tuning, seed 12")],
-)
-def test_a_live_line_shows_everything_on_a_narrow_terminal_too(columns, title):
-    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(terminal=True, columns=columns, title=title))
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_live_line_shows_everything_on_a_narrow_terminal_too(columns):
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown(terminal=True, columns=columns))
     words = " ".join(text.split())
     for fact in ("all 2/2", "loss 0.500", "accuracy 90.0%", "images/s", "0:00 left"):
         assert fact in words, fact
@@ -102,11 +99,6 @@ def test_a_live_line_shows_everything_on_a_narrow_terminal_too(columns, title):
 
 def test_a_live_line_is_taken_away_and_the_cursor_given_back():
     assert shown(terminal=True).rindex("\x1b[?25h") > shown(terminal=True).rindex("\x1b[?25l")
-
-
-def test_the_title_tells_the_runs_of_a_comparison_apart():
-    lines = shown(terminal=False, title="from-scratch").splitlines()
-    assert all("from-scratch: " in line for line in lines)
 
 
 def test_what_a_stop_would_leave_is_known_once_the_directory_is_there():

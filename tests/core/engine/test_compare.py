@@ -14,7 +14,15 @@ from safetensors.torch import save_file
 import tlf
 from tlf.engine.compare import Watcher
 from tlf.engine.listener import Listener
-from tlf.errors import DataError, OutputError, PluginError, RunInterrupted, SpecError
+from tlf.engine.run import run_raw
+from tlf.errors import (
+    DataError,
+    OutputError,
+    PluginError,
+    RunInterrupted,
+    SpecError,
+    UsageError,
+)
 
 STRATEGIES = ("feature-extraction", "full-fine-tuning", "from-scratch")
 
@@ -273,7 +281,7 @@ def test_what_no_run_can_read_is_an_error_with_several_at_once_too(
 def test_without_time_no_run_is_begun_and_that_is_said(small_spec):
     found = tlf.compare(small_spec, STRATEGIES[:2], time_limit=0.0)
     assert [(row.seeds, row.not_run) for row in found.rows] == [((), 1), ((), 1)]
-    assert any("2 of 4" in note or "2 of 2 runs" in note for note in found.notes)
+    assert any("2 of 2 runs are not there yet" in note for note in found.notes)
     assert "nothing can be said" in found.advice
 
 
@@ -326,8 +334,12 @@ def test_a_learning_curve_says_what_more_labels_bring(small_spec):
     assert "With shots 8: " in found.advice
 
 
-def test_results_are_written_as_json_and_as_a_table(small_spec):
+def test_results_are_written_as_json_as_a_table_and_as_pages(small_spec, with_pages):
     found = tlf.compare(small_spec, STRATEGIES[:2], seeds=2)
+    page = (found.directory / "report.html").read_text()
+    for cell in found.cells:
+        assert f'href="{cell.directory}/report.html"' in page
+        assert (found.directory / cell.directory / "report.html").is_file()
     written = json.loads((found.directory / "comparison.json").read_text())
     assert written == json.loads(json.dumps(found.as_json()))
     with (found.directory / "comparison.csv").open(newline="") as file:
@@ -350,3 +362,77 @@ def test_what_a_process_has_held_before_a_run_is_not_charged_to_it(small_spec):
         pytest.skip("the count can only be begun anew on Linux")
     current = int(before.read_text().partition("VmRSS:")[2].split()[0]) * 1024
     assert found.rows[0].peak_memory_bytes < current + 200e6
+
+
+def test_a_run_whose_files_are_damaged_is_carried_out_again(small_spec):
+    first = tlf.compare(small_spec, STRATEGIES[:2])
+    before = (first.directory / "comparison.json").read_bytes()
+    (first.directory / "feature-extraction-seed-0" / "predictions.jsonl").unlink()
+    (first.directory / "full-fine-tuning-seed-0" / "report.json").write_text("{")
+    again = tlf.compare(small_spec, STRATEGIES[:2], resume=first.directory)
+    assert [cell.directory for cell in again.cells] == [
+        "feature-extraction-seed-0-2",
+        "full-fine-tuning-seed-0-2",
+    ]
+    assert (first.directory / "comparison.json").read_bytes() != before
+    assert [row.accuracy for row in again.rows] == [row.accuracy for row in first.rows]
+
+
+def test_what_is_no_error_of_ours_is_a_row_too(small_spec, monkeypatch):
+    def broken(raw, *, output_directory, listener):
+        if "full-fine-tuning" in str(output_directory):
+            raise RuntimeError("CUDA error: device-side assert")
+        return run_raw(raw, output_directory=output_directory, listener=listener)
+
+    monkeypatch.setattr("tlf.engine.comparing.cells.run_raw", broken)
+    found = tlf.compare(small_spec, STRATEGIES[:2])
+    assert [row.failed for row in found.rows] == [0, 1]
+    assert "device-side assert" in found.cells[1].error
+
+
+def test_a_row_has_an_accuracy_whatever_metrics_are_asked_for(small_spec):
+    spec = {**small_spec, "evaluation": {"metrics": ["macro-f1"]}}
+    found = tlf.compare(spec, STRATEGIES[:1])
+    assert found.cells[0].metrics["accuracy"] == found.rows[0].accuracy
+    assert found.cells[0].metrics.keys() == {"accuracy", "macro-f1", "loss"}
+
+
+def test_data_that_one_row_cannot_read_fails_that_row_alone(small_spec, photographs, tmp_path):
+    comparison = {
+        "base": small_spec,
+        "grid": {"data": [small_spec["data"], broken_copy(photographs, tmp_path / "copy")]},
+    }
+    found = tlf.compare(comparison)
+    assert [row.failed for row in found.rows] == [0, 1]
+    assert "1 of 34 images cannot be read" in found.cells[1].error
+    assert [group.images_measured for group in found.groups] == [10, 0]
+
+
+def test_the_base_need_not_be_valid_by_itself(small_spec):
+    base = {key: value for key, value in small_spec.items() if key != "backbone"}
+    grid = {"backbone": [small_spec["backbone"]]}
+    found = tlf.compare({"base": base, "grid": grid})
+    assert found.rows[0].accuracy is not None
+
+
+def test_all_models_that_do_not_exist_are_named_at_once(small_spec):
+    grid = {"backbone": ["torchvision/resnt18", "torchvision/mobilnet_v2"]}
+    with pytest.raises(SpecError) as caught:
+        tlf.compare({"base": small_spec, "grid": grid})
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize(
+    "numbers", [{"seeds": 0}, {"jobs": 0}, {"shots": [5, -1]}, {"seeds": True}]
+)
+def test_numbers_that_make_no_sense_are_refused_before_anything_is_written(small_spec, numbers):
+    with pytest.raises(UsageError, match="must be a whole number, at least 1"):
+        tlf.compare(small_spec, STRATEGIES, **numbers)
+    assert not Path(small_spec["output"]).exists()
+
+
+def test_what_was_changed_on_the_way_is_in_the_files(small_spec):
+    found = tlf.compare(small_spec, STRATEGIES[:1], overrides=["training.epochs=1"])
+    written = json.loads((found.directory / "spec.json").read_text())
+    assert written["training"]["epochs"] == 1
+    assert json.loads((found.directory / "comparison.json").read_text())["base"] == written

@@ -43,7 +43,7 @@ def test_rows_that_share_a_rank_are_in_the_order_of_their_accuracy_and_that_is_s
     for row in rows[:3]:
         row["rank"] = 1
     root = parse(changed(folder, rows=list(reversed(rows))))
-    shown = table(root, "Accuracy and cost, rows that share a rank cannot be told apart")
+    shown = table(root, "Accuracy and cost, ranked by how many rows are really better")
     assert [row[0] for row in shown[1:]] == [
         "1. full-fine-tuning", "1. gradual-unfreezing", "1. feature-extraction", "knn",
     ]  # fmt: skip

@@ -94,6 +94,19 @@ def test_without_an_analysis_its_sections_are_left_out_and_the_command_is_named(
     assert any(node.text == "tlf report RUN" for node in root.all("code"))
 
 
+def test_what_has_changed_since_the_run_is_said(tmp_path):
+    folder = made.run_folder(tmp_path)
+    analysis = json.loads((folder / "analysis.json").read_text())
+    analysis["disagreements"] = 2
+    analysis["mistakes"][0]["largest_change"] = 0.43
+    environment = json.loads((folder / "environment.json").read_text())
+    made.write_json(folder, analysis=analysis, environment={**environment, "folder": "/a/place"})
+    page = run_page(folder)
+    assert "2 images are classified otherwise now than in the run." in page
+    assert "covering changes up to 43.0%" in page
+    assert "Save the spec in <code>/a/place</code>" in page
+
+
 def test_a_report_alone_is_enough(tmp_path):
     report = made.report_of()
     for key in ("steps", "cache", "timings", "images", "skipped", "accuracy_interval", "strategy"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tlf.engine.comparing.judging import Difference, Gain, Row
+
+_Pairs = Mapping[frozenset[str], Difference]
 
 #: Of two that are equally good, one is called cheaper from this ratio of seconds on.
 CHEAPER = 1.5
@@ -18,22 +20,32 @@ def advise(rows: Sequence[Row], differences: Sequence[Difference], images: int) 
         differences: Of their pairs.
         images: How many images each accuracy is of.
     """
-    ranked = [row for row in rows if row.rank is not None]
-    if not ranked:
+    finished = [row for row in rows if row.accuracy is not None]
+    if not finished:
         return "No run has finished, so nothing can be said."
-    if len(ranked) == 1:
-        row = ranked[0]
-        return f"`{row.name}` is the only one that has finished, so there is nothing to compare."
+    if len(finished) == 1:
+        name = finished[0].name
+        return f"`{name}` is the only one that has finished, so there is nothing to compare."
     by_pair = {frozenset((one.first, one.second)): one for one in differences}
+    ranked = [row for row in finished if row.rank is not None]
     if not by_pair:
-        return "The rows have no images in common, so they cannot be compared."
+        return "The rows have no run with the same seed and images, so they cannot be compared."
     first = sorted((row for row in ranked if row.rank == 1), key=_cost)
+    if len(first) == 1:
+        # Best is what is really better than all others, not only than some.
+        names = (first[0].name, *_not_told_apart(first[0], ranked, by_pair))
+        first = [row for row in sorted(ranked, key=_cost) if row.name in names]
     if len(first) == 1:
         return _winner(first[0], ranked, by_pair)
     return _equals(first, by_pair, images)
 
 
-def _winner(best: Row, ranked: Sequence[Row], by_pair: dict[frozenset[str], Difference]) -> str:
+def _not_told_apart(best: Row, ranked: Sequence[Row], by_pair: _Pairs) -> list[str]:
+    found = {row.name: by_pair.get(frozenset((best.name, row.name))) for row in ranked}
+    return [name for name, one in found.items() if name != best.name and not (one and one.is_real)]
+
+
+def _winner(best: Row, ranked: Sequence[Row], by_pair: _Pairs) -> str:
     second = max((row for row in ranked if row is not best), key=_accuracy)
     found = by_pair[frozenset((best.name, second.name))]
     low, high = found.interval if found.first == best.name else _negative(found.interval)
@@ -50,10 +62,14 @@ def _winner(best: Row, ranked: Sequence[Row], by_pair: dict[frozenset[str], Diff
     )
 
 
-def _equals(first: Sequence[Row], by_pair: dict[frozenset[str], Difference], images: int) -> str:
+def _equals(first: Sequence[Row], by_pair: _Pairs, images: int) -> str:
     cheapest = first[0]
     other = max((row for row in first if row is not cheapest), key=_accuracy)
-    found = by_pair[frozenset((cheapest.name, other.name))]
+    found = by_pair.get(frozenset((cheapest.name, other.name)))
+    if found is None:
+        return (
+            f"`{cheapest.name}` and `{other.name}` have no run in common yet, so neither is better."
+        )
     ratio = _ratio(other, cheapest)
     cost = f"{ratio:.1f} times cheaper" if ratio >= CHEAPER else "costs about the same"
     seeds = min(len(cheapest.seeds), len(other.seeds))

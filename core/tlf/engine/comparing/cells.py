@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+from tlf.discovery import describe
 from tlf.engine.comparing.grid import PlannedCell
+from tlf.engine.files import read_json
 from tlf.engine.listener import Listener
+from tlf.engine.pages import add_page
 from tlf.engine.run import run_raw
 from tlf.errors import DataError, RunInterrupted, TlfError
 
@@ -60,7 +65,7 @@ def run_cell(planned: PlannedCell, folder: Path, listener: Listener) -> Cell:
         listener: Hears about the run.
 
     Raises:
-        DataError: The images cannot be used: no run of the comparison could use them.
+        DataError: The images cannot be used.
         RunInterrupted: The user has stopped it.
     """
     name = free_name(folder, planned.directory)
@@ -70,6 +75,9 @@ def run_cell(planned: PlannedCell, folder: Path, listener: Listener) -> Cell:
         raise
     except TlfError as error:
         return failed_cell(planned, str(error))
+    except Exception as error:  # noqa: BLE001 - one run must not end the others
+        return failed_cell(planned, describe(error))
+    add_page(folder / name, listener.warning)
     return read_cell(planned, folder, name)
 
 
@@ -106,12 +114,14 @@ def read_cell(planned: PlannedCell, folder: Path, name: str) -> Cell:
         folder: The comparison's directory.
         name: The run's directory in it.
     """
-    report = json.loads((folder / name / "report.json").read_text(encoding="utf-8"))
+    report = read_json(folder / name / "report.json")
+    right = read_outcomes(folder / name)
     return Cell(
         variant=planned.variant,
         seed=planned.seed,
         directory=name,
-        metrics=report["metrics"],
+        # Whatever the spec asks for: it is what rows are compared by.
+        metrics={"accuracy": fmean(right.values()), **report["metrics"]},
         total_seconds=report["timings"]["total_seconds"],
         trainable_parameters=max(step["trainable_parameters"] for step in report["steps"]),
         images_through_backbone=report["images_through_backbone"],
@@ -131,24 +141,23 @@ def find_finished(folder: Path, planned: Sequence[PlannedCell]) -> Iterator[Cell
     """
     there: dict[str, str] = {}
     for report in sorted(folder.glob("*/report.json")):
-        spec = report.with_name("spec.json")
-        if spec.is_file():
-            there.setdefault(spec.read_text(encoding="utf-8"), report.parent.name)
+        with suppress(OSError, ValueError):
+            spec = report.with_name("spec.json").read_text(encoding="utf-8")
+            there.setdefault(spec, report.parent.name)
     for cell in planned:
         name = there.get(cell.raw.text)
         if name is not None:
-            yield read_cell(cell, folder, name)
+            # One whose files are damaged is carried out again.
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                yield read_cell(cell, folder, name)
 
 
-def read_outcomes(folder: Path, cell: Cell) -> dict[str, bool]:
+def read_outcomes(run: Path) -> dict[str, bool]:
     """Return which images a run got right, by their ids, in order.
 
     Args:
-        folder: The comparison's directory.
-        cell: A run that is finished.
+        run: The run's directory.
     """
-    assert cell.directory is not None
-    path = folder / cell.directory / "predictions.jsonl"
-    with path.open(encoding="utf-8") as file:
+    with (run / "predictions.jsonl").open(encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
     return {line["id"]: line["predicted"] == line["label"] for line in lines}

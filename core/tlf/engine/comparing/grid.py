@@ -134,7 +134,8 @@ def text_of(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-        more = {**value, **value.get("options", {})}
+        options = value.get("options")
+        more = {**value, **(options if isinstance(options, Mapping) else {})}
         words = [f"{key}={text_of(more[key])}" for key in more if key not in ("name", "options")]
         return f"{value['name']} ({', '.join(words)})" if words else value["name"]
     return json.dumps(value, ensure_ascii=False)
@@ -194,9 +195,10 @@ def _check_axes(axes: Sequence[Axis], source: str | None) -> None:
     problems = []
     paths = [axis.path for axis in axes]
     for axis in axes:
-        written = [json.dumps(value, sort_keys=True) for value in axis.values]
+        # By what rows are called: a name alone, and as an object without options, mean the same.
+        names = [axis.name(value) for value in axis.values]
         for number, value in enumerate(axis.values):
-            if written[number] in written[:number]:
+            if names[number] in names[:number]:
                 problems.append(Problem(axis.path, f"`{text_of(value)}` is named twice"))
         if axis.path == "seed":
             message = "seeds are no field to vary: every combination has the same"
@@ -242,8 +244,9 @@ def _folder_names(grid: Grid) -> list[str]:
     for variant in grid.variants:
         words = (variant.name, grid.groups[variant.group])
         name = re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(filter(None, words))).strip("-.")[:80]
-        names.append(name or "run")
-    return [
-        name if names.count(name) == 1 else f"{name}-{names[:index].count(name) + 1}"
-        for index, name in enumerate(names)
-    ]
+        tried = (
+            name or "run",
+            *(f"{name or 'run'}-{number}" for number in range(2, len(names) + 3)),
+        )
+        names.append(next(one for one in tried if one not in names))
+    return names

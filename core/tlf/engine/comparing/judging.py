@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations, pairwise
 from statistics import fmean
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from tlf.engine.comparing.cells import Cell
 from tlf.engine.comparing.grid import Axis, Grid
-from tlf.engine.comparing.statistics import Outcomes, Verdict, estimate, judge, ranks
+from tlf.engine.comparing.statistics import LEVEL, Outcomes, estimate, judge, ranks
 from tlf.engine.metrics import accuracy_interval
 
 METHOD = (
@@ -20,9 +20,11 @@ METHOD = (
     "come from a two-way analysis of variance with random effects of seeds and of images, degrees of "
     "freedom after Satterthwaite. Rows are compared by their differences on the same images with the "
     "same seeds; the p values of all pairs are adjusted after Holm and Shaffer, so that the chance of "
-    "even one false call is at most 5%. Rows that cannot be told apart from a better one share its "
-    "rank."
+    "even one false call is at most 5%. The rank of a row is 1, and 1 more for each row that is really "
+    "better."
 )
+#: What a data source's option is called that says how many images of each class are labelled.
+SHOTS = "shots"
 #: What is said where there is a single seed.
 ONE_SEED = (
     "With one seed the intervals speak of the images alone: another seed would move every accuracy, "
@@ -141,6 +143,7 @@ class Results:
     grid: Grid
     cells: list[Cell] = field(default_factory=list)
     outcomes: dict[tuple[int, int], Mapping[str, bool]] = field(default_factory=dict)
+    _images: dict[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, cell: Cell, right: Mapping[str, bool] | None) -> None:
         """Add a run.
@@ -152,26 +155,37 @@ class Results:
         self.cells.append(cell)
         if right is not None:
             self.outcomes[cell.variant, cell.seed] = right
+            self._images[cell.variant, cell.seed] = tuple(right)
 
-    def rows(self) -> list[Row]:
-        """Return a row for each combination, in the order of the grid."""
+    def rows(self, differences: Sequence[Difference]) -> list[Row]:
+        """Return a row for each combination, in the order of the grid.
+
+        Args:
+            differences: Of the pairs of all groups.
+        """
         found = [self._row(index) for index in range(len(self.grid.variants))]
         for group in range(len(self.grid.groups)):
-            names = [row.name for row in found if row.group == group and row.accuracy is not None]
-            real = [one for one in self.differences(group) if one.is_real]
-            ranked = ranks(names, [one.better_and_worse() for one in real])
+            of_group = [one for one in differences if one.group == group]
+            compared = {name for one in of_group for name in (one.first, one.second)}
+            finished = [
+                row.name for row in found if row.group == group and row.accuracy is not None
+            ]
+            # A row that shares no run with another cannot be ranked, unless it is alone.
+            names = finished if len(finished) == 1 else [one for one in finished if one in compared]
+            ranked = ranks(names, [one.better_and_worse() for one in of_group if one.is_real])
             found = [
-                _with_rank(row, ranked.get(row.name)) if row.group == group else row
+                replace(row, rank=ranked.get(row.name)) if row.group == group else row
                 for row in found
             ]
         return found
 
-    def differences(self, group: int) -> list[Difference]:
-        """Return every pair of rows of a group that have a seed and all images in common.
+    def differences(self) -> list[Difference]:
+        """Return every pair of rows of a group that have a seed and all images in common."""
+        return [
+            one for group in range(len(self.grid.groups)) for one in self._differences_of(group)
+        ]
 
-        Args:
-            group: The group's number.
-        """
+    def _differences_of(self, group: int) -> list[Difference]:
         pairs = []
         finished = {variant for variant, _ in self.outcomes}
         members = [one for one in self.grid.of_group(group) if one in finished]
@@ -179,15 +193,15 @@ class Results:
             outcomes = self._difference(one, other)
             if outcomes is not None:
                 pairs.append((one, other, outcomes))
-        verdicts = judge([outcomes for _, _, outcomes in pairs], rows=len(members))
+        judged = _told([outcomes for _, _, outcomes in pairs], rows=len(members))
         variants = self.grid.variants
         return [
-            Difference(variants[one].name, variants[other].name, group, *_told(verdict))
-            for (one, other, _), verdict in zip(pairs, verdicts, strict=True)
+            Difference(variants[one].name, variants[other].name, group, *told)
+            for (one, other, _), told in zip(pairs, judged, strict=True)
         ]
 
     def gains(self) -> list[Gain]:
-        """Return what rows gain from one group to the next, where one number tells groups apart."""
+        """Return what rows gain from one group to the next, where they differ in labels alone."""
         axis = self.learning_axis()
         if axis is None:
             return []
@@ -200,51 +214,51 @@ class Results:
                 if outcomes is not None:
                     texts = (str(axis.values[before]), str(axis.values[after]))
                     found.append((name, *texts, outcomes))
-        verdicts = judge([outcomes for _, _, _, outcomes in found])
+        judged = _told([outcomes for _, _, _, outcomes in found])
         return [
-            Gain(name, before, after, *_told(verdict))
-            for (name, before, after, _), verdict in zip(found, verdicts, strict=True)
+            Gain(name, before, after, *told)
+            for (name, before, after, _), told in zip(found, judged, strict=True)
         ]
 
     def learning_axis(self) -> Axis | None:
-        """Return the axis that tells groups apart, if it is a single one and has numbers."""
+        """Return the axis of a learning curve: numbers of labels, and nothing else of the data."""
         given = [axis for axis in self.grid.axes if axis.is_given]
-        if len(given) != 1 or len(given[0].values) < 2:
+        if len(given) != 1 or given[0].label != SHOTS or len(given[0].values) < 2:
             return None
-        numbers = all(
-            isinstance(value, int | float) and not isinstance(value, bool)
-            for value in given[0].values
-        )
+        numbers = all(type(value) is int for value in given[0].values)
         return given[0] if numbers else None
 
     def notes(self) -> Iterator[str]:
         """Yield what a reader should know besides."""
-        seeds = max((len(row) for row in self._seeds_by_variant()), default=0)
-        if seeds == 1:
+        grid = self.grid
+        counts = [len(self._seeds(index)) for index in range(len(grid.variants))]
+        if max(counts, default=0) == 1:
             yield ONE_SEED
-        left = len(self.grid.variants) * len(self.grid.seeds) - len(self.cells)
-        if left:
+        wanted = len(grid.variants) * len(grid.seeds)
+        if wanted > len(self.cells):
             yield (
-                f"{left} of {len(self.grid.variants) * len(self.grid.seeds)} runs were not carried "
-                "out for want of time; `--resume` goes on"
+                f"{wanted - len(self.cells)} of {wanted} runs are not there yet; `--resume` carries "
+                "them out"
             )
-        for group, name in enumerate(self.grid.groups):
-            ids = {self._ids(index) for index in self.grid.of_group(group)} - {()}
-            if len(ids) > 1:
-                where = f"with {name} " if name else ""
-                yield f"{where}rows were not measured on the same images, so they are not ranked"
+        others = len(self.outcomes) - sum(counts)
+        if others:
+            yield (
+                f"{others} of {len(self.outcomes)} runs were measured on other images than the first "
+                "of their row, and are left out"
+            )
+        for group, name in enumerate(grid.groups):
+            sets = {self._images[index, seed] for index in grid.of_group(group)
+                    for seed in self._seeds(index)}  # fmt: skip
+            if len(sets) > 1:
+                where = f"with {name}, " if name else ""
+                yield f"{where}not all rows were measured on the same images; only those are compared"
 
-    def _seeds_by_variant(self) -> list[list[int]]:
+    def _seeds(self, variant: int) -> list[int]:
+        """Return the seeds of the runs of a row, all on the same images, in order."""
+        seeds = [seed for seed in self.grid.seeds if (variant, seed) in self.outcomes]
         return [
-            [seed for variant, seed in self.outcomes if variant == index]
-            for index in range(len(self.grid.variants))
+            one for one in seeds if self._images[variant, one] == self._images[variant, seeds[0]]
         ]
-
-    def _ids(self, variant: int) -> tuple[str, ...]:
-        for (one, _), right in self.outcomes.items():
-            if one == variant:
-                return tuple(right)
-        return ()
 
     def _matrix(self, variant: int, seeds: Sequence[int]) -> Outcomes:
         """Return what a combination got right, `(S, N)`: a row a seed, a column an image."""
@@ -252,13 +266,10 @@ class Results:
         return np.array(rows, dtype=np.float64)
 
     def _difference(self, one: int, other: int) -> Outcomes | None:
-        """Return the outcomes of the one minus the other, or None if they have too little in common."""
-        seeds = [
-            seed
-            for seed in self.grid.seeds
-            if (one, seed) in self.outcomes and (other, seed) in self.outcomes
-        ]
-        if not seeds or self._ids(one) != self._ids(other):
+        """Return the outcomes of the one minus the other, or None if too little is common to them."""
+        others = self._seeds(other)
+        seeds = [seed for seed in self._seeds(one) if seed in others]
+        if not seeds or self._images[one, seeds[0]] != self._images[other, seeds[0]]:
             return None
         difference = self._matrix(one, seeds) - self._matrix(other, seeds)
         return difference if difference.size > 1 else None
@@ -266,10 +277,9 @@ class Results:
     def _row(self, index: int) -> Row:
         variant = self.grid.variants[index]
         cells = [cell for cell in self.cells if cell.variant == index]
-        finished = sorted(
-            (cell for cell in cells if cell.error is None), key=lambda cell: cell.seed
-        )
-        seeds = tuple(cell.seed for cell in finished)
+        seeds = tuple(self._seeds(index))
+        by_seed = {cell.seed: cell for cell in cells}
+        finished = [by_seed[seed] for seed in seeds]
         mean, interval = self._accuracy(index, seeds) if seeds else (None, None)
         names = list(finished[0].metrics or {}) if finished else []
         return Row(
@@ -278,7 +288,7 @@ class Results:
             group=variant.group,
             rank=None,
             seeds=seeds,
-            failed=len(cells) - len(finished),
+            failed=sum(cell.error is not None for cell in cells),
             not_run=len(self.grid.seeds) - len(cells),
             accuracy=mean,
             interval=interval,
@@ -303,13 +313,21 @@ class Results:
         return mean, (max(0.0, found.low), min(1.0, found.high))
 
 
-def _told(verdict: Verdict) -> tuple[float, tuple[float, float], float, bool]:
-    found = verdict.estimate
-    return found.mean, (found.low, found.high), verdict.p_value, verdict.is_real
-
-
-def _with_rank(row: Row, rank: int | None) -> Row:
-    return Row(**{**vars(row), "rank": rank})
+def _told(
+    differences: Sequence[Outcomes], rows: int | None = None
+) -> list[tuple[float, tuple[float, float], float, bool]]:
+    """Return of each difference its mean, interval, p value, and whether it is real."""
+    told = []
+    for outcomes, verdict in zip(differences, judge(differences, rows=rows), strict=True):
+        found = verdict.estimate
+        low, high = found.low, found.high
+        if found.standard_error == 0:
+            # Where nothing varies, an analysis of variance would say that all is known. That none of N
+            # images is another one leaves room for so many of all (the "rule of three").
+            room = 1 - LEVEL ** (1 / outcomes.shape[1])
+            low, high = max(-1.0, low - room), min(1.0, high + room)
+        told.append((found.mean, (low, high), verdict.p_value, verdict.is_real))
+    return told
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

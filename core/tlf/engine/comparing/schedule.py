@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from tlf.data.threads import core_count
 from tlf.engine.comparing.cells import Cell, failed_cell, run_cell
@@ -89,55 +90,91 @@ class Watcher:
 
 
 def carry_out(
-    planned: Sequence[PlannedCell], folder: Path, *, jobs: int, clock: Clock, watcher: Watcher
+    planned: Sequence[PlannedCell],
+    folder: Path,
+    *,
+    jobs: int,
+    clock: Clock,
+    watcher: Watcher,
+    same_data: bool,
 ) -> Iterator[Cell]:
     """Carry out runs, and yield each as it ends.
 
     Args:
-        planned: The runs, in order.
+        planned: The runs, in order. The first that there is no time for ends them: rows are to have
+            as many runs as any other.
         folder: The comparison's directory.
         jobs: How many at once. With one, in this process.
         clock: Says when there is no time for more.
         watcher: Hears about them.
+        same_data: Whether all runs have the same images. What one cannot read none can, then.
 
     Raises:
-        DataError: The images cannot be used.
+        DataError: The images cannot be used, and all runs have the same.
         RunInterrupted: The user has stopped it.
     """
-    if jobs == 1:
-        for one in planned:
-            if clock.has_time(one):
-                yield run_cell(one, folder, watcher.started(one))
-        return
-    with _Workers(jobs) as workers:
-        # The first one alone: it leaves decoded images and features for those that follow.
-        waiting = [one for one in planned if clock.has_time(one)]
-        if waiting:
-            yield workers.start(waiting[0], folder, watcher).result()
-        running: set[Future[Cell]] = set()
-        left = waiting[1:]
+    with _Workers(jobs) if jobs > 1 else _Here() as runner:
+        running: dict[Future[Cell], PlannedCell] = {}
+        left = list(planned)
+        is_first = True
         while left or running:
-            while left and len(running) < jobs:
+            # The first one alone: it leaves decoded images and features for those that follow.
+            while left and len(running) < (1 if is_first else jobs):
+                if not clock.has_time(left[0]):
+                    left.clear()
+                    break
                 one = left.pop(0)
-                if clock.has_time(one):
-                    running.add(workers.start(one, folder, watcher))
-            done, running = wait(running, return_when=FIRST_COMPLETED)
+                running[runner.start(one, folder, watcher)] = one
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            is_first = False
             for future in done:
-                yield future.result()
+                one = running.pop(future)
+                try:
+                    cell = future.result()
+                except DataError as error:
+                    if same_data:
+                        raise
+                    cell = failed_cell(one, str(error))
+                yield cell
+
+
+class _Here:
+    """Carries out runs in this process, one after the other."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """There is nothing to end."""
+
+    def start(self, planned: PlannedCell, folder: Path, watcher: Watcher) -> Future[Cell]:
+        """Carry out a run.
+
+        Args:
+            planned: The run.
+            folder: The comparison's directory.
+            watcher: Gives who hears about it.
+        """
+        future: Future[Cell] = Future()
+        try:
+            future.set_result(run_cell(planned, folder, watcher.started(planned)))
+        except DataError as error:
+            future.set_exception(error)
+        return future
 
 
 class _Workers:
     """Processes that carry out runs; as many as jobs, each with its share of the cores."""
 
     def __init__(self, jobs: int) -> None:
-        self._threads = max(1, core_count() // jobs)
+        self._jobs = jobs
         self._pool = ThreadPoolExecutor(jobs)
         self._idle: queue.SimpleQueue[subprocess.Popen[str]] = queue.SimpleQueue()
         self._all: list[subprocess.Popen[str]] = []
         self._lock = threading.Lock()
         self._closed = False
 
-    def __enter__(self) -> _Workers:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -192,12 +229,15 @@ class _Workers:
     def _take(self) -> subprocess.Popen[str]:
         """Return a process that waits for work; a new one where none does."""
         with suppress(queue.Empty):
-            return self._idle.get_nowait()
-        environment = {**os.environ}
-        environment.setdefault("OMP_NUM_THREADS", str(self._threads))
+            while True:
+                process = self._idle.get_nowait()
+                if process.poll() is None:
+                    return process
         with self._lock:
             if self._closed:
                 raise KeyboardInterrupt
+            cores = _share(len(self._all), self._jobs)
+            environment = {"OMP_NUM_THREADS": str(len(cores)), **os.environ}
             process = subprocess.Popen(
                 [sys.executable, "-m", "tlf.engine.comparing.worker"],
                 stdin=subprocess.PIPE,
@@ -205,6 +245,19 @@ class _Workers:
                 env=environment,
                 text=True,
                 encoding="utf-8",
+                # Ctrl-C reaches this process alone, which closes their input.
+                start_new_session=True,
             )
+            if hasattr(os, "sched_setaffinity"):
+                # Before it has begun: all its threads, those that decode too, keep to its share.
+                with suppress(OSError):
+                    os.sched_setaffinity(process.pid, cores)
             self._all.append(process)
         return process
+
+
+def _share(number: int, jobs: int) -> set[int]:
+    """Return the cores of one of several processes; with more processes than cores, one."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    cores = cores or list(range(core_count()))
+    return set(cores[number % jobs :: jobs]) or {cores[number % len(cores)]}

@@ -143,15 +143,13 @@ def _squares(outcomes: Outcomes) -> _Squares:
 
 
 def _most_free(differences: Sequence[Outcomes]) -> float:
-    """Return how many degrees of freedom a difference has at most, by what all of them say together.
+    """Return how many degrees of freedom differences have at most, by what all say together.
 
     Few seeds may agree by chance. A difference then looks surer than it is, and its degrees of freedom,
     which follow from the same squares, let it: with three seeds that differ by two points, one family
     of six pairs in eleven had a false call. All together have seen more of how far seeds go apart.
     """
-    found = [_squares(one) for one in differences if 1 not in one.shape]
-    if not found or len({(one.seeds, one.images) for one in found}) > 1:
-        return math.inf
+    found = [_squares(one) for one in differences]
     return _Squares(
         fmean(one.of_seeds for one in found),
         fmean(one.of_images for one in found),
@@ -170,17 +168,24 @@ def judge(differences: Sequence[Outcomes], *, rows: int | None = None) -> list[V
         rows: How many rows the differences are all pairs of, if they are: then fewer of them can be
             without any difference at once, and more is found.
     """
-    most_free = _most_free(differences)
-    estimates = [_estimate(one, most_free) for one in differences]
-    adjusted = adjust([_p_value(found) for found in estimates], rows=rows)
+    shapes = {one.shape for one in differences if 1 not in one.shape}
+    # A pair that lacks a seed says something else of how far seeds go apart.
+    most_free = {
+        shape: _most_free([one for one in differences if one.shape == shape]) for shape in shapes
+    }
+    estimates = [_estimate(one, most_free.get(one.shape, math.inf)) for one in differences]
+    p_values = [_p_value(*pair) for pair in zip(estimates, differences, strict=True)]
+    adjusted = adjust(p_values, rows=rows)
     return [Verdict(*pair) for pair in zip(estimates, adjusted, strict=True)]
 
 
-def _p_value(found: Estimate) -> float:
+def _p_value(found: Estimate, difference: Outcomes) -> float:
     if found.mean == 0:
         return 1.0
     if found.standard_error == 0:
-        return 0.0
+        # All say the same: a sign test, over images if there are several and else over seeds.
+        seeds, images = difference.shape
+        return float(2.0 ** (1 - (images if images > 1 else seeds)))
     distance = abs(found.mean) / found.standard_error
     return float(2 * stats.t.sf(distance, found.degrees_of_freedom))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -75,8 +74,6 @@ def main() -> None:
     # What plugins and libraries print must not get between the answers.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
-        # The process that started this one hears of Ctrl-C too, and closes the input.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         orders: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(target=_read, args=(orders,), daemon=True).start()
         while True:

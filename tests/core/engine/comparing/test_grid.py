@@ -36,6 +36,7 @@ def grid_of(*axes, seeds=1, base=BASE):
         (0.01, "0.01"),
         (True, "true"),
         (None, "null"),
+        ({"name": "l2-sp", "options": None}, "l2-sp"),
         ([1, 2], "[1, 2]"),
     ],
 )
@@ -126,6 +127,12 @@ def test_what_is_wrong_in_any_combination_is_told_at_once_and_once():
     ("axes", "path", "message"),
     [
         ([("strategy", ["probe", "probe"])], "strategy", "`probe` is named twice"),
+        ([("strategy", ["probe", {"name": "probe"}])], "strategy", "`probe` is named twice"),
+        (
+            [("strategy", [{"name": "probe", "options": 1}])],
+            "strategy.options",
+            "must be an object",
+        ),
         ([("strategy", ["probe"]), ("strategy", ["knn"])], "strategy", "is varied twice"),
         ([("seed", [1, 2])], "seed", "seeds are no field to vary"),
         (

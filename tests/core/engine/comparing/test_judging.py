@@ -1,5 +1,6 @@
 """What is said of the runs of a comparison."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,10 @@ def results(outcomes, *, seconds=None, shots=None, seeds=None):
     return found
 
 
+def rows(found):
+    return found.rows(found.differences())
+
+
 def right(share, count=200, seeds=3, start=0):
     """Outcomes of which a share is right, a few of them by seed."""
     row = np.zeros((seeds, count))
@@ -66,7 +71,7 @@ def right(share, count=200, seeds=3, start=0):
 
 
 def test_a_row_holds_means_over_its_seeds():
-    (row,) = results({"a": right(0.9)}).rows()
+    (row,) = rows(results({"a": right(0.9)}))
     assert row.accuracy == pytest.approx((180 - 1) / 200)
     assert row.interval[0] < row.accuracy < row.interval[1]
     assert row.metrics == {"accuracy": pytest.approx(179 / 200), "loss": 0.5}
@@ -76,20 +81,20 @@ def test_a_row_holds_means_over_its_seeds():
 
 @pytest.mark.parametrize("outcomes", [right(0.9, seeds=1), np.ones((3, 40)), np.zeros((2, 40))])
 def test_where_seeds_say_nothing_the_interval_is_wilsons_over_the_images(outcomes):
-    (row,) = results({"a": outcomes}).rows()
+    (row,) = rows(results({"a": outcomes}))
     assert row.interval == accuracy_interval(outcomes.mean(), outcomes.shape[1])
 
 
 def test_an_interval_stays_between_0_and_1():
     outcomes = np.ones((3, 20))
     outcomes[0, 0] = 0
-    (row,) = results({"a": outcomes}).rows()
+    (row,) = rows(results({"a": outcomes}))
     assert 0 < row.interval[0] < row.interval[1] <= 1
 
 
 def test_a_difference_is_that_of_the_same_images_with_the_same_seeds():
     first, second = right(0.9, seeds=1), right(0.8, seeds=1)
-    (found,) = results({"a": first, "b": second}).differences(0)
+    (found,) = results({"a": first, "b": second}).differences()
     wanted = stats.ttest_rel(first[0], second[0])
     assert found.difference == pytest.approx(0.1)
     assert found.p_value == pytest.approx(wanted.pvalue)
@@ -99,30 +104,82 @@ def test_a_difference_is_that_of_the_same_images_with_the_same_seeds():
 
 def test_rows_that_cannot_be_told_apart_share_a_rank():
     found = results({"low": right(0.5), "same": right(0.9, start=3), "high": right(0.9)})
-    assert {row.name: row.rank for row in found.rows()} == {"low": 3, "same": 1, "high": 1}
+    assert {row.name: row.rank for row in rows(found)} == {"low": 3, "same": 1, "high": 1}
 
 
 def test_a_pair_is_compared_on_the_seeds_that_both_have():
     found = results({"a": right(0.9), "b": right(0.7)[:2]}, seeds=3)
-    (difference,) = found.differences(0)
+    (difference,) = found.differences()
     alone = results({"a": right(0.9)[:2], "b": right(0.7)[:2]})
-    assert difference == alone.differences(0)[0]
-    assert [row.not_run for row in found.rows()] == [0, 1]
-    assert any("1 of 6 runs were not carried out" in note for note in found.notes())
+    assert difference == alone.differences()[0]
+    assert [row.not_run for row in rows(found)] == [0, 1]
+    assert any("1 of 6 runs are not there yet" in note for note in found.notes())
 
 
 def test_a_row_whose_runs_have_failed_has_no_rank():
     found = results({"a": right(0.9), "b": right(0.9)[:0]})
     found.add(Cell(1, 0, error="too large"), None)
-    good, failed = found.rows()
+    good, failed = rows(found)
     assert (good.rank, failed.rank, failed.accuracy, failed.failed) == (1, None, None, 1)
-    assert found.differences(0) == []
+    assert found.differences() == []
 
 
 def test_rows_that_were_measured_on_other_images_are_not_compared():
     found = results({"a": right(0.9), "b": right(0.9, count=100)})
-    assert found.differences(0) == []
-    assert any("not measured on the same images" in note for note in found.notes())
+    assert found.differences() == []
+    assert [row.rank for row in rows(found)] == [None, None]
+    assert any("not all rows were measured on the same images" in note for note in found.notes())
+
+
+def test_a_run_on_other_images_than_the_first_of_its_row_is_left_out():
+    found = results({"a": right(0.9), "b": right(0.8)}, seeds=4)
+    for variant, share in enumerate((0.9, 0.8)):
+        more = right(share, count=204, seeds=1)[0]
+        cell = Cell(variant, 3, "more", metrics={"accuracy": share}, total_seconds=1.0)
+        found.add(cell, {f"{number}.png": bool(one) for number, one in enumerate(more)})
+    alone = results({"a": right(0.9), "b": right(0.8)})
+    assert found.differences() == alone.differences()
+    assert [row.seeds for row in rows(found)] == [(0, 1, 2)] * 2
+    assert any("2 of 8 runs were measured on other images" in note for note in found.notes())
+
+
+def test_rows_without_a_run_in_common_are_said_to_have_none():
+    """Of three rows, two have different seeds so far: one failed, or several were run at once."""
+    found = results({"a": right(0.9, seeds=2), "b": right(0.9)[:0], "c": right(0.8)[:1]}, seeds=2)
+    row = right(0.95)[0]
+    cell = Cell(1, 1, "b", metrics={"accuracy": 0.95}, total_seconds=1.0)
+    found.add(cell, {f"{number}.png": bool(one) for number, one in enumerate(row)})
+    pairs = {(one.first, one.second) for one in found.differences()}
+    assert pairs == {("a", "b"), ("a", "c")}
+    assert advise(rows(found), found.differences(), 200)
+    lonely = [row for row in rows(found) if row.name != "a"]
+    without = [one for one in found.differences() if {one.first, one.second} == {"b", "c"}]
+    assert without == []
+    assert "have no run with the same seed and images" in advise(lonely, without, 200)
+
+
+def test_where_two_are_right_about_the_same_images_there_is_room_for_a_difference():
+    (found,) = results({"a": np.ones((3, 40)), "b": np.ones((3, 40))}).differences()
+    room = 1 - 0.05 ** (1 / 40)
+    assert (found.difference, found.p_value) == (0.0, 1.0)
+    assert found.interval == pytest.approx((-room, room))
+
+
+def test_two_images_show_nothing_however_they_differ():
+    (found,) = results({"a": np.ones((1, 2)), "b": np.zeros((1, 2))}).differences()
+    assert (found.difference, found.p_value, found.is_real) == (1.0, 0.5, False)
+    (found,) = results({"a": np.ones((1, 8)), "b": np.zeros((1, 8))}).differences()
+    assert found.p_value == pytest.approx(2 ** (1 - 8))
+
+
+def test_only_numbers_of_labels_make_a_learning_curve():
+    outcomes = {("a", 5): right(0.6), ("a", 10): right(0.8)}
+    found = results(outcomes, shots=(5, 10))
+    assert found.learning_axis().label == "shots"
+    other = Axis("data.options.shots_seed", (5, 10))
+    found.grid = replace(found.grid, axes=(found.grid.axes[0], other))
+    assert found.learning_axis() is None
+    assert found.gains() == []
 
 
 def test_a_single_seed_is_said_to_be_one():
@@ -141,7 +198,7 @@ def test_a_learning_curve_is_a_row_beside_itself_with_fewer_labels():
 def told(outcomes, **more):
     found = results(outcomes, **more)
     images = next(iter(outcomes.values())).shape[1]
-    return advise(found.rows(), found.differences(0), images)
+    return advise(rows(found), found.differences(), images)
 
 
 def test_of_two_that_are_equally_good_the_cheaper_one_is_named_and_what_cannot_be_seen():
@@ -176,12 +233,21 @@ def test_what_is_really_better_is_named_with_by_how_much_and_at_what_cost(second
     assert cost in advice
 
 
+def test_what_is_better_than_some_and_not_than_all_is_not_called_the_best():
+    found = results({"a": right(0.9), "b": right(0.88, start=3), "c": right(0.5)})
+    differences = [replace(one, is_real=(one.first, one.second) != ("a", "c"))
+                   for one in found.differences()]  # fmt: skip
+    ranked = [replace(row, rank=rank) for row, rank in zip(rows(found), (1, 2, 2), strict=True)]
+    advice = advise(ranked, differences, 200)
+    assert "`a` is as good as `c`" in advice
+
+
 def test_of_a_single_row_and_of_none_nothing_is_claimed():
     assert "only one that has finished" in told({"a": right(0.9)})
     found = results({"a": right(0.9)[:0]}, seeds=1)
-    assert advise(found.rows(), [], 0) == "No run has finished, so nothing can be said."
+    assert advise(rows(found), [], 0) == "No run has finished, so nothing can be said."
     apart = results({"a": right(0.9), "b": right(0.9, count=100)})
-    assert "no images in common" in advise(apart.rows(), apart.differences(0), 200)
+    assert "no run with the same seed and images" in advise(rows(apart), apart.differences(), 200)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +255,7 @@ def test_of_a_single_row_and_of_none_nothing_is_claimed():
 )
 def test_whether_more_labels_pay_is_said_of_the_last_step_of_the_curve(more, words):
     found = results({("a", 5): right(0.6, start=3), ("a", 10): right(more)}, shots=(5, 10))
-    rows = [row for row in found.rows() if row.group == 1]
-    advice = advise_on_labels(found.gains(), rows, "shots")
+    most = [row for row in rows(found) if row.group == 1]
+    advice = advise_on_labels(found.gains(), most, "shots")
     assert advice.startswith(f"{words}")
     assert "from 5 to 10 shots `a` gains" in advice
