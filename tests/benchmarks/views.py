@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import tlf
-from tests.benchmarks import ants_bees, digits
+from tests.benchmarks import comparing
 from tests.benchmarks.measuring import cache, data_folder, interval, setting, shown_accuracy
 
 EPOCHS = setting("EPOCHS", 10)
@@ -94,7 +94,7 @@ def measured(cell: Cell, data: Path, results: Path, where: Path) -> float:
 
 def spec_of(cell: Cell, data: Path, folder: str, where: Path) -> dict[str, Any]:
     """Return the spec of a run. Digits are cropped and not mirrored."""
-    spec = (ants_bees if cell.data == "ants-bees" else digits).spec(data, folder)
+    spec = {**comparing.SPECS[cell.data](data), "output": folder}
     if cell.data == "digits":
         spec["data"]["options"]["shots"] = SHOTS
         options = {**spec["transforms"]["options"], "flip": 0.0}

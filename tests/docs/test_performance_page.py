@@ -1,9 +1,11 @@
 """The figures on the page about performance that have results in the repository are theirs."""
 
 import json
+import re
 from pathlib import Path
 
 from tests.benchmarks import comparing, fine_tune, statistics
+from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.results_file import ResultsFile
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
@@ -55,3 +57,10 @@ def test_what_compare_says_of_differences_holds_as_far_as_the_page_says():
         assert one["rounds"] >= 1000
         assert one["false_calls"] <= 0.05
         assert 0.93 <= one["coverage"] <= 0.97
+
+
+def test_every_benchmark_that_the_page_names_is_there():
+    text = PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(r"^## .*: `([a-z-]+)`$", text, re.MULTILINE))
+    assert len(named) > 10
+    assert named <= set(BENCHMARKS)
