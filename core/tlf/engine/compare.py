@@ -21,7 +21,7 @@ from tlf.engine.comparing.judging import METHOD, Difference, Gain, Results, Row
 from tlf.engine.comparing.schedule import Clock, Watcher, carry_out
 from tlf.engine.directory import RunDirectory
 from tlf.engine.files import write_json, write_text
-from tlf.engine.pages import add_page
+from tlf.engine.pages import COMPARISON, add_page
 from tlf.engine.prepare import prepare
 from tlf.errors import (
     DataError,
@@ -39,7 +39,6 @@ from tlf.spec.paths import resolve_path
 __all__ = ["Cell", "Comparison", "Difference", "Gain", "Row", "Watcher", "compare"]
 
 SCHEMA_VERSION = 2
-RESULTS = "comparison.json"
 
 
 @dataclass(frozen=True)
@@ -255,9 +254,9 @@ def _named_axes(strategies: Sequence[str], shots: Sequence[int]) -> list[Axis]:
 
 
 def _existing(folder: Path) -> Path:
-    if not (folder / RESULTS).is_file():
+    if not (folder / COMPARISON).is_file():
         raise OutputError(
-            f"`{folder}` is no comparison: it has no `{RESULTS}`",
+            f"`{folder}` is no comparison: it has no `{COMPARISON}`",
             hint="give `--resume` the directory that `tlf compare` has printed",
         )
     return folder
@@ -336,7 +335,7 @@ class _Comparer:
 
     def _write(self, folder: Path) -> Comparison:
         comparison = self._comparison(folder)
-        write_json(folder / RESULTS, comparison.as_json())
+        write_json(folder / COMPARISON, comparison.as_json())
         write_text(folder / "comparison.csv", comparison.as_csv())
         return comparison
 

@@ -130,7 +130,8 @@ def _record(text: str) -> dict[str, Any]:
 
 def _records(text: str) -> list[dict[str, Any]]:
     """Return the records of a file with one a line, but for a last one that was cut off."""
-    lines = text.splitlines()
+    # Not `splitlines`: names may hold other characters that end a line.
+    lines = text.rstrip("\n").split("\n")
     records = []
     for number, line in enumerate(lines, 1):
         try:

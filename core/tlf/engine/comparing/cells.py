@@ -14,7 +14,7 @@ from tlf.discovery import describe
 from tlf.engine.comparing.grid import PlannedCell
 from tlf.engine.files import read_json
 from tlf.engine.listener import Listener
-from tlf.engine.pages import add_page
+from tlf.engine.pages import REPORT, add_page
 from tlf.engine.run import run_raw
 from tlf.errors import DataError, RunInterrupted, TlfError
 
@@ -114,7 +114,7 @@ def read_cell(planned: PlannedCell, folder: Path, name: str) -> Cell:
         folder: The comparison's directory.
         name: The run's directory in it.
     """
-    report = read_json(folder / name / "report.json")
+    report = read_json(folder / name / REPORT)
     right = read_outcomes(folder / name)
     return Cell(
         variant=planned.variant,
@@ -140,7 +140,7 @@ def find_finished(folder: Path, planned: Sequence[PlannedCell]) -> Iterator[Cell
         planned: The runs that are wanted.
     """
     there: dict[str, str] = {}
-    for report in sorted(folder.glob("*/report.json")):
+    for report in sorted(folder.glob(f"*/{REPORT}")):
         with suppress(OSError, ValueError):
             spec = report.with_name("spec.json").read_text(encoding="utf-8")
             there.setdefault(spec, report.parent.name)
