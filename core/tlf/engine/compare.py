@@ -31,7 +31,7 @@ from tlf.errors import (
     SpecError,
     UsageError,
 )
-from tlf.registry import Registry, check, load_registry
+from tlf.registry import Registry, load_registry
 from tlf.spec import RawSpec, load_raw
 from tlf.spec.comparison import base_of, check_comparison, is_comparison
 from tlf.spec.paths import resolve_path
@@ -210,7 +210,7 @@ def compare(  # noqa: PLR0913 - each has a name
     clock = Clock(time_limit)
     if resume is not None:
         return comparer.carry_on(_existing(Path(resume)), jobs, clock)
-    checked = check(grid.variants[0].raw, registry)
+    checked = grid.variants[0].spec
     output = resolve_path(base_raw.folder, checked.output, "output")
     with RunDirectory(output, f"{checked.name}-comparison", output_directory) as directory:
         directory.write_text("spec.json", raw.text if is_comparison(raw) else base_raw.text)
@@ -271,20 +271,17 @@ class _Comparer:
         self._base = base
         self._registry = registry
         self._watcher = watcher
-        self._name = ""
         self._metrics_on: list[str] = []
 
     def plan(self) -> None:
         """Plan every combination, so that what is wrong is found before anything runs."""
         problems: list[Problem] = []
         for variant in self._grid.variants:
-            spec = check(variant.raw, self._registry)
             try:
-                job = prepare(spec, variant.raw.folder, self._registry)
+                job = prepare(variant.spec, variant.raw.folder, self._registry)
             except SpecError as error:
                 problems += error.problems
             else:
-                self._name = spec.name
                 self._metrics_on.append(job.plan.metrics_on)
         if problems:
             raise SpecError(dict.fromkeys(problems), source=self._base.source)
@@ -348,7 +345,7 @@ class _Comparer:
         order = {(one.variant, one.seed): number for number, one in enumerate(grid.cells())}
         return Comparison(
             directory=folder,
-            name=self._name,
+            name=self._grid.variants[0].spec.name,
             base=self._base.values,
             axes=grid.axes,
             seeds=grid.seeds,

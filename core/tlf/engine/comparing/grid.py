@@ -67,12 +67,14 @@ class Variant:
         group: Number of the group, from 0: the combination of what the user has.
         values: By path, what each axis takes.
         raw: The spec, with the base's seed.
+        spec: The same, checked.
     """
 
     name: str
     group: int
     values: Mapping[str, Any]
     raw: RawSpec
+    spec: RunSpec
 
 
 @dataclass(frozen=True)
@@ -162,33 +164,28 @@ def make_grid(base: RawSpec, axes: Sequence[Axis], seeds: int, registry: Registr
     missing: list[PluginError] = []
     variants = []
     groups = []
-    first: RunSpec | None = None
     for group, outer in enumerate(product(*(axis.values for axis in given))):
-        groups.append(", ".join(map(_name_of, given, outer)))
+        groups.append(_name_of(given, outer))
         for inner in product(*(axis.values for axis in chosen)):
             values = dict(
                 zip([axis.path for axis in (*given, *chosen)], (*outer, *inner), strict=True)
             )
             raw = _varied(base, values, problems)
             spec = _checked(raw, registry, problems, missing)
-            first = first or spec
-            name = ", ".join(map(_name_of, chosen, inner))
-            variants.append(Variant(name or _strategy_of(spec), group, values, raw))
+            if spec is not None:
+                name = _name_of(chosen, inner) or spec.strategy.name
+                variants.append(Variant(name, group, values, raw, spec))
     if problems:
         raise SpecError(dict.fromkeys(problems), source=base.source)
     if missing:
         raise missing[0]
-    assert first is not None
-    numbers = tuple(range(first.seed, first.seed + seeds))
+    first = variants[0].spec.seed
+    numbers = tuple(range(first, first + seeds))
     return Grid(tuple(axes), tuple(groups), tuple(variants), numbers)
 
 
-def _name_of(axis: Axis, value: object) -> str:
-    return axis.name(value)
-
-
-def _strategy_of(spec: RunSpec | None) -> str:
-    return "" if spec is None else spec.strategy.name
+def _name_of(axes: Sequence[Axis], values: Sequence[object]) -> str:
+    return ", ".join(axis.name(value) for axis, value in zip(axes, values, strict=True))
 
 
 def _check_axes(axes: Sequence[Axis], source: str | None) -> None:

@@ -40,10 +40,11 @@ class Row:
         name: What it is called within its group.
         values: By path, what each axis takes.
         group: Number of its group.
-        rank: 1, and 1 more for each row of the group that is really better; None if no run finished.
+        rank: 1, and 1 more for each row of the group that is really better; None if no run finished, or
+            none that another row can be compared with.
         seeds: Seeds of the runs that finished.
         failed: How many runs failed.
-        not_run: How many there was no time for.
+        not_run: How many are not there yet.
         accuracy: Mean over the seeds, in [0, 1]; None if no run finished.
         interval: 95% interval of that mean, over seeds and images that might have been drawn.
         metrics: Means over the seeds by name.

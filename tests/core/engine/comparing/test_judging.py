@@ -12,9 +12,10 @@ from tlf.engine.comparing.cells import Cell
 from tlf.engine.comparing.grid import Axis, Grid, Variant
 from tlf.engine.comparing.judging import ONE_SEED, Results
 from tlf.engine.metrics import accuracy_interval
-from tlf.spec import RawSpec
+from tlf.spec import RawSpec, RunSpec
 
 RAW = RawSpec({}, Path(), None, "{}")
+SPEC = RunSpec(data={"name": "x"}, backbone={"name": "x/y"})
 
 
 def results(outcomes, *, seconds=None, shots=None, seeds=None):
@@ -33,7 +34,7 @@ def results(outcomes, *, seconds=None, shots=None, seeds=None):
         axes.append(Axis("data.options.shots", tuple(shots)))
         groups = tuple(f"shots {number}" for number in shots)
     variants = [
-        Variant(name, group, {"strategy": name}, RAW)
+        Variant(name, group, {"strategy": name}, RAW, SPEC)
         for group in range(len(groups))
         for name in names
     ]
