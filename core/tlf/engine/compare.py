@@ -10,14 +10,15 @@ import csv
 import io
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from tlf.engine.comparing.advice import advise, advise_on_labels
 from tlf.engine.comparing.cells import Cell, find_finished, read_outcomes
-from tlf.engine.comparing.grid import Axis, Grid, make_grid, text_of
-from tlf.engine.comparing.judging import METHOD, Difference, Gain, Results, Row
+from tlf.engine.comparing.grid import GIVEN, Axis, Grid, make_grid, text_of
+from tlf.engine.comparing.judging import METHOD, SHOTS, Difference, Gain, Results, Row
 from tlf.engine.comparing.schedule import Clock, Watcher, carry_out
 from tlf.engine.directory import RunDirectory
 from tlf.engine.files import write_json, write_text
@@ -249,7 +250,7 @@ def _named_axes(strategies: Sequence[str], shots: Sequence[int]) -> list[Axis]:
     if strategies:
         axes.append(Axis("strategy", tuple(strategies)))
     if shots:
-        axes.append(Axis("data.options.shots", tuple(shots)))
+        axes.append(Axis(f"{GIVEN}.options.{SHOTS}", tuple(shots)))
     return axes
 
 
@@ -298,10 +299,9 @@ class _Comparer:
         rows = [_full_name(self._grid, index) for index in range(len(self._grid.variants))]
         self._watcher.compared(rows, len(planned), folder)
         done = set()
-        for cell in find_finished(folder, planned):
+        for cell, right in find_finished(folder, planned):
             done.add((cell.variant, cell.seed))
-            self._add(folder, cell, clock)
-            self._watcher.finished(cell)
+            self._watcher.finished(self._add(cell, right, clock))
         self._write(folder)
         left = [one for one in planned if (one.variant, one.seed) not in done]
         try:
@@ -313,9 +313,10 @@ class _Comparer:
                 watcher=self._watcher,
                 same_data=not any(axis.is_given for axis in self._grid.axes),
             ):
-                self._add(folder, cell, clock)
+                ran = None if cell.directory is None else read_outcomes(folder / cell.directory)
+                added = self._add(cell, ran, clock)
                 self._write(folder)
-                self._watcher.finished(cell)
+                self._watcher.finished(added)
         except (RunInterrupted, KeyboardInterrupt) as error:
             raise RunInterrupted(
                 f"stopped after {len(self.results.cells)} of {len(planned)} runs",
@@ -325,10 +326,14 @@ class _Comparer:
         add_page(folder, self._watcher.warning)
         return comparison
 
-    def _add(self, folder: Path, cell: Cell, clock: Clock) -> None:
-        right = None if cell.directory is None else read_outcomes(folder / cell.directory)
+    def _add(self, cell: Cell, right: Mapping[str, bool] | None, clock: Clock) -> Cell:
+        if right is not None:
+            # Whatever metrics the spec asks for: accuracy is what rows are compared by.
+            metrics = {"accuracy": fmean(right.values()), **(cell.metrics or {})}
+            cell = replace(cell, metrics=metrics)
         self.results.add(cell, right)
         clock.finished(cell)
+        return cell
 
     def _write(self, folder: Path) -> Comparison:
         comparison = self._comparison(folder)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from tlf.discovery import describe
@@ -115,13 +114,11 @@ def read_cell(planned: PlannedCell, folder: Path, name: str) -> Cell:
         name: The run's directory in it.
     """
     report = read_json(folder / name / REPORT)
-    right = read_outcomes(folder / name)
     return Cell(
         variant=planned.variant,
         seed=planned.seed,
         directory=name,
-        # Whatever the spec asks for: it is what rows are compared by.
-        metrics={"accuracy": fmean(right.values()), **report["metrics"]},
+        metrics=report["metrics"],
         total_seconds=report["timings"]["total_seconds"],
         trainable_parameters=max(step["trainable_parameters"] for step in report["steps"]),
         images_through_backbone=report["images_through_backbone"],
@@ -132,8 +129,12 @@ def read_cell(planned: PlannedCell, folder: Path, name: str) -> Cell:
     )
 
 
-def find_finished(folder: Path, planned: Sequence[PlannedCell]) -> Iterator[Cell]:
-    """Yield the cells whose runs are finished already: by what their specs say, whatever their names.
+def find_finished(
+    folder: Path, planned: Sequence[PlannedCell]
+) -> Iterator[tuple[Cell, dict[str, bool]]]:
+    """Yield the cells whose runs are finished already, with which images these got right.
+
+    They are known by what their specs say, whatever their names.
 
     Args:
         folder: The comparison's directory.
@@ -146,10 +147,14 @@ def find_finished(folder: Path, planned: Sequence[PlannedCell]) -> Iterator[Cell
             there.setdefault(spec, report.parent.name)
     for cell in planned:
         name = there.get(cell.raw.text)
-        if name is not None:
+        if name is None:
+            continue
+        try:
+            found = read_cell(cell, folder, name), read_outcomes(folder / name)
+        except (OSError, ValueError, KeyError, TypeError):
             # One whose files are damaged is carried out again.
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                yield read_cell(cell, folder, name)
+            continue
+        yield found
 
 
 def read_outcomes(run: Path) -> dict[str, bool]:
