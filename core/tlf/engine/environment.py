@@ -47,6 +47,7 @@ def describe_environment(job: Job, loaded: Loaded, registry: Registry) -> dict[s
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": platform.machine(),
+        "threads": job.plan.device["threads"],
         "libraries": library_versions(),
         "plugins": [describe_part(registry, kind, name) for kind, name in job.parts],
         "data": {
