@@ -106,6 +106,7 @@ def command_reference() -> str:
         "| 2 | the spec, the command line, or the data and files they name cannot be used |",
         "| 3 | a plugin that is needed is missing or broken |",
         "| 130 | stopped by Ctrl-C |",
+        "| 143 | stopped by SIGTERM |",
         "",
     ]
     for command in ((), *COMMANDS):

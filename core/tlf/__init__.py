@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tlf.engine.metrics import accuracy_interval
     from tlf.engine.pages import write_report
     from tlf.engine.predictor import Prediction, Predictor, load
-    from tlf.engine.run import Run, plan, run
+    from tlf.engine.run import Run, plan, resume, run
     from tlf.engine.suggest import Suggestion, suggest
     from tlf.planning import RunPlan
 
@@ -39,6 +39,7 @@ __all__ = [
     "compare",
     "load",
     "plan",
+    "resume",
     "run",
     "suggest",
     "write_report",
@@ -56,6 +57,7 @@ _HOMES = {
     "compare": "tlf.engine.compare",
     "load": "tlf.engine.predictor",
     "plan": "tlf.engine.run",
+    "resume": "tlf.engine.run",
     "run": "tlf.engine.run",
     "suggest": "tlf.engine.suggest",
     "write_report": "tlf.engine.pages",

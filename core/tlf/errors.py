@@ -108,6 +108,16 @@ class RunInterrupted(TlfError):  # noqa: N818 - a user's Ctrl-C is no error of a
     exit_code = 130
 
 
+class RunTerminated(RunInterrupted):
+    """The system stopped the run: SIGTERM, as batch systems and containers send it."""
+
+    exit_code = 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, at a moment when nothing can be saved. Handled wherever Ctrl-C is."""
+
+
 def nearest(value: str, choices: Iterable[str]) -> str | None:
     """Return the choice that the user probably meant, or None if none is near.
 

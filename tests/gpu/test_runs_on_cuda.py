@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 
 import tlf
 from tlf.data import to_device
-from tlf.engine.checkpoint import Position, load_checkpoint, save_checkpoint
 from tlf.engine.generators import forked_generators
 from tlf.engine.loop import training_loss
 from tlf.engine.network import build_network
 from tlf.engine.optimizer import StepOptimizer
 from tlf.engine.prepare import prepare
+from tlf.errors import RunInterrupted
 from tlf.registry import check, load_registry
 from tlf.spec import load_raw
 from tlf.testing import PluginContract
@@ -208,29 +208,25 @@ def test_the_memory_format_is_kept_through_the_network_and_a_step(job_on_gpu, pr
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_training_goes_on_from_a_checkpoint(job_on_gpu, tmp_path, precision):
-    job = job_on_gpu(precision)
-    device = job.device.torch_device
-    with forked_generators(device):
-        torch.manual_seed(3)
-        model = build_network(job)
-        optimizer = optimizer_of(job, model)
-        for _ in range(3):
-            train_batch(job, model, optimizer)
-        path = save_checkpoint(tmp_path, model, optimizer, Position(step=0, epoch=1, batch=3))
-        drawn = torch.rand(3), torch.rand(3, device=device)
-        other = build_network(job)
-        again = optimizer_of(job, other)
-        load_checkpoint(path, other, again)
-        assert torch.rand(3).equal(drawn[0])
-        assert torch.rand(3, device=device).equal(drawn[1])
-        assert again.scale == optimizer.scale
-        for one, its in ((model, optimizer), (other, again)):
-            torch.manual_seed(4)
-            train_batch(job, one, its)
-    expected = other.state_dict()
+def test_a_run_goes_on_where_it_was_stopped(spec_on_gpu, tmp_path, precision):
+    class Stops(tlf.Listener):
+        batches = 4
+
+        def batch_finished(self, epoch, images, loss):
+            self.batches -= 1
+
+        def asked_to_stop(self):
+            return RunInterrupted if self.batches <= 0 else None
+
+    spec = spec_on_gpu(precision, head={"name": "linear", "options": {"dropout": 0.3}})
+    whole = tlf.run(spec, output_directory=tmp_path / "whole")
+    with pytest.raises(RunInterrupted):
+        tlf.run(spec, output_directory=tmp_path / "stopped", listener=Stops())
+    resumed = tlf.resume(tmp_path / "stopped")
+    assert resumed.report["resumed"] == 1
+    expected = load_file(whole.directory / "model.safetensors")
     # Some of CUDA's kernels add in whatever order they finish.
-    for name, tensor in model.state_dict().items():
+    for name, tensor in load_file(resumed.directory / "model.safetensors").items():
         torch.testing.assert_close(tensor, expected[name], rtol=1e-2, atol=1e-2)
 
 

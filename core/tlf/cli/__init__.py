@@ -28,7 +28,7 @@ from tlf.cli.predict import predict_command
 from tlf.cli.report import report_command
 from tlf.cli.run import run_command
 from tlf.cli.spec import spec_app
-from tlf.errors import RunInterrupted, TlfError
+from tlf.errors import RunInterrupted, RunTerminated, TlfError
 
 __all__ = ["app", "main"]
 
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         silence(sys.stdout)
-    if code == RunInterrupted.exit_code and arguments is None:
+    if code in (RunInterrupted.exit_code, RunTerminated.exit_code) and arguments is None:
         # Taking torch and its threads down in order can take longer than anybody wants to wait.
         sys.stderr.flush()
         os._exit(code)

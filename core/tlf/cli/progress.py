@@ -14,9 +14,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
+from tlf.cli.interrupt import StopRequest
 from tlf.engine.listener import Listener, kept
 
 if TYPE_CHECKING:
+    from tlf.errors import RunInterrupted
     from tlf.planning import PlannedStep, RunPlan
 
 
@@ -25,11 +27,15 @@ class ProgressListener(Listener):
 
     Args:
         console: Of standard error.
-        kept: Gets a line about what a stopped run leaves behind.
+        kept: Gets a line about how to go on with a stopped run.
+        request: Hears whether the run can save its state, and says whether it is to do so and leave.
     """
 
-    def __init__(self, console: Console, *, kept: list[str]) -> None:
+    def __init__(
+        self, console: Console, *, kept: list[str], request: StopRequest | None = None
+    ) -> None:
         self._kept = kept
+        self._request = request or StopRequest()
         self._console = console
         self._live = console.is_interactive and not os.environ.get("NO_COLOR")
         self._bar: Progress | None = None
@@ -73,6 +79,8 @@ class ProgressListener(Listener):
     def step_started(self, step: PlannedStep) -> None:
         """Say what the step trains."""
         self._step = step
+        # A step without epochs is short, and is carried out again.
+        self._request.can_wait = step.kind == "train"
         if step.kind == "combine":
             self._say(f"step {step.name}: the weights of {', '.join(step.snapshots)} are averaged")
             return
@@ -129,6 +137,10 @@ class ProgressListener(Listener):
             )
         self._images = 0
         self._epoch_started = time.perf_counter()
+
+    def asked_to_stop(self) -> type[RunInterrupted] | None:
+        """Return who asks the run to stop: the user or the system."""
+        return self._request.asked
 
     def close(self) -> None:
         """Take the bar away."""

@@ -3,43 +3,81 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from tlf.cli.arguments import Json, OutputDirectory, Set, Spec
+import typer
+
+from tlf.cli.arguments import Json, OutputDirectory, Set
+from tlf.errors import UsageError
 
 if TYPE_CHECKING:
     from tlf.engine.run import Run
 
 
 def run_command(
-    spec: Spec,
+    spec: Annotated[
+        str | None,
+        typer.Argument(
+            help="The run spec, a JSON file; `-` for standard input.", show_default=False
+        ),
+    ] = None,
     overrides: Set = None,
     output_directory: OutputDirectory = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            "--resume",
+            metavar="DIR",
+            help="Go on with the run in DIR, which was stopped or killed.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fit a network as SPEC says. The last line on stdout is the run directory."""
-    from tlf.cli.interrupt import prompt_interrupt
+    """Fit a network as SPEC says. The last line on stdout is the run directory.
+
+    SIGTERM and Ctrl-C let a run in training save its state first; a second Ctrl-C ends it at once.
+    """
+    from tlf.cli.interrupt import StopRequest, prompt_interrupt
     from tlf.cli.output import messages, write_json
     from tlf.cli.progress import ProgressListener
 
+    _check_usage(spec, output_directory, resume)
     kept: list[str] = []
-    listener = ProgressListener(messages(), kept=kept)
-    with prompt_interrupt(kept):
+    request = StopRequest()
+    listener = ProgressListener(messages(), kept=kept, request=request)
+    with prompt_interrupt(kept, request):
+        from tlf.engine.run import resume as go_on
         from tlf.engine.run import run
 
         try:
-            finished = run(
-                spec,
-                overrides=overrides or (),
-                output_directory=output_directory,
-                listener=listener,
-            )
+            if resume is None:
+                assert spec is not None
+                finished = run(
+                    spec,
+                    overrides=overrides or (),
+                    output_directory=output_directory,
+                    listener=listener,
+                )
+            else:
+                finished = go_on(resume, spec=spec, overrides=overrides or (), listener=listener)
         finally:
             listener.close()
     if as_json:
         write_json({"directory": str(finished.directory), "report": dict(finished.report)})
     else:
         show_result(finished)
+
+
+def _check_usage(spec: str | None, output_directory: Path | None, resume: Path | None) -> None:
+    if spec is None and resume is None:
+        raise UsageError("there is no SPEC", hint="`tlf run SPEC`, or `tlf run --resume DIR`")
+    if resume is not None and output_directory is not None:
+        raise UsageError(
+            "`--resume` and `--output-directory` exclude each other",
+            hint="a run goes on in its own directory",
+        )
 
 
 def show_result(finished: Run) -> None:

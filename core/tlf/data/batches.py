@@ -65,6 +65,7 @@ def train_batches(
     views: Views,
     seed: int,
     epoch: int,
+    done: int = 0,
 ) -> Generator[tuple[ResultT, torch.Tensor]]:
     """Yield an epoch's batches: what is fetched of the images, and labels `(n,)`.
 
@@ -78,13 +79,14 @@ def train_batches(
         views: How many views there are of each image.
         seed: Draws the order, and which view of an image the epoch trains on.
         epoch: Index of the epoch in the whole run.
+        done: How many of its batches are trained on already: they are passed over.
     """
 
     def make(indices: list[int]) -> tuple[ResultT, torch.Tensor]:
         numbers = [view_of_epoch(views, seed, split.digests[index], epoch) for index in indices]
         return fetch(split, indices, numbers), split.labels[indices]
 
-    return in_background(make, batch_order(len(split), batch_size, seed, epoch))
+    return in_background(make, batch_order(len(split), batch_size, seed, epoch)[done:])
 
 
 def evaluation_batches(

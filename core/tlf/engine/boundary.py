@@ -200,15 +200,16 @@ class Boundary:
             trained = min(trained, step.frozen_stages)
         return ahead
 
-    def filling(self, plan: RunPlan) -> Filling:
+    def filling(self, plan: RunPlan, first: int = 0) -> Filling:
         """Return what fills the stores while the images are read.
 
         Args:
             plan: With what each step keeps.
+            first: Index of the first step that is still to be carried out.
         """
         if self.cache is not None and any(step.cache.decoded for step in plan.steps):
             self.images = StoredImages(self.cache.entry(describe_images(self.job, self.registry)))
-        ahead = self._ahead()
+        ahead = [early and index >= first for index, early in enumerate(self._ahead())]
         cuts = {
             step.cache.cut
             for step, early in zip(plan.steps, ahead, strict=True)

@@ -1,35 +1,57 @@
-"""Checkpoints: the state of a run between two epochs, in files that run no code when read.
+"""Checkpoints: the whole state of a run between two batches, in files that run no code when read.
 
 A checkpoint is a folder, written beside its place and renamed:
 
-    checkpoints/epoch-000003/
-        model.safetensors      every tensor of the network, by name
-        optimizer.safetensors  the optimizer's state, as `<parameter name>|<state name>`
+    checkpoints/000003/
+        model.safetensors      every parameter and buffer of the network, by name
+        optimizer.safetensors  the optimizer's state, as `<parameter name>|<state name>`, if it has any
         generator.safetensors  the states of the random generators that dropout draws from
-        state.json             where the run was, the state of the gradients' scaler if the precision
-                               is float16, and the sha256 of the files above
+        weights.safetensors    weights of other moments that the run may go back to, if there are any
+        state.json             where the run was, and everything else that it has to know
+        SHA256SUMS             digests of the files above, as `sha256sum --check` reads them
+
+The lines that the run has written into its files by then belong to the state: what was written later is
+cut off when the run goes on.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
+import re
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
+from safetensors import SafetensorError
 
-from tlf.engine.files import file_digest, read_json, read_tensors, write_json, write_tensors
-from tlf.engine.generators import generator_states, set_generator_states
-from tlf.errors import RunError
+from tlf.engine.files import (
+    file_digest,
+    read_json,
+    read_tensors,
+    sync_folder,
+    write_json,
+    write_tensors,
+    write_text,
+)
+from tlf.errors import OutputError
 
 if TYPE_CHECKING:
-    from tlf.engine.model import Model
-    from tlf.engine.optimizer import StepOptimizer
+    import torch
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+FOLDER = "checkpoints"
 KEPT = 2
-_FILES = ("model.safetensors", "optimizer.safetensors", "generator.safetensors")
+
+#: Files of the run directory that grow while it goes, line by line.
+GROWING = ("metrics.jsonl", "timings.jsonl")
+
+_SUMS = "SHA256SUMS"
+_STATE = "state.json"
+_TENSORS = ("model", "optimizer", "generator", "weights")
+_NAME = re.compile(r"\d{6,}")
 
 
 @dataclass(frozen=True)
@@ -39,7 +61,7 @@ class Position:
     Attributes:
         step: Index of the step in the plan.
         epoch: Epochs of the whole run that are done.
-        batch: Batches of the whole run that are done.
+        batch: Batches of the next epoch that are done.
     """
 
     step: int
@@ -47,80 +69,202 @@ class Position:
     batch: int
 
 
-def save_checkpoint(
-    folder: Path, model: Model, optimizer: StepOptimizer, position: Position
-) -> Path:
+@dataclass(frozen=True)
+class State:
+    """Everything that a run is between two batches, but for its spec, its data and its plugins.
+
+    Attributes:
+        position: Where the run is.
+        facts: Plain data.
+        model: Every parameter and buffer of the network, by name.
+        optimizer: The optimizer's state, as `<parameter name>|<state name>`.
+        generator: The states of the random generators.
+        weights: Weights of other moments, as `<moment>|<parameter name>`.
+    """
+
+    position: Position
+    facts: Mapping[str, Any]
+    model: Mapping[str, torch.Tensor]
+    optimizer: Mapping[str, torch.Tensor]
+    generator: Mapping[str, torch.Tensor]
+    weights: Mapping[str, torch.Tensor]
+
+
+class DamagedError(Exception):
+    """A checkpoint cannot be used. Never reaches a user: an older one is taken instead."""
+
+
+def save_checkpoint(run: Path, state: State) -> Path:
     """Write a checkpoint and return its folder. Only the last two are kept.
 
     Args:
-        folder: The run's `checkpoints` folder, made if need be.
-        model: The network.
-        optimizer: Of the step that runs.
-        position: Where the run is.
+        run: The run directory.
+        state: What to keep.
+
+    Raises:
+        OSError: It cannot be written. Those that there were are still there.
     """
-    target = folder / f"epoch-{position.epoch:06d}"
-    beside = folder / f".{target.name}.tmp"
+    folder = run / FOLDER
+    folder.mkdir(exist_ok=True)
+    there = _numbered(folder)
+    number = int(there[-1].name) + 1 if there else 1
+    beside = folder / f".{number:06d}.tmp"
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    write_tensors(beside / "model.safetensors", model.state_dict())
-    write_tensors(beside / "optimizer.safetensors", _flatten(optimizer.state_by_name()))
-    write_tensors(beside / "generator.safetensors", generator_states(model.device))
-    digests = {name: file_digest(beside / name) for name in _FILES}
-    state = {
-        "format_version": FORMAT_VERSION,
-        "position": asdict(position),
-        "scaler": optimizer.scaler.state_dict(),
-        "sha256": digests,
-    }
-    write_json(beside / "state.json", state)
-    shutil.rmtree(target, ignore_errors=True)
-    beside.rename(target)
-    for old in sorted(folder.glob("epoch-*"))[:-KEPT]:
-        shutil.rmtree(old)
+    beside.mkdir()
+    try:
+        target = _write(run, state, beside, folder / f"{number:06d}")
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    for old in _numbered(folder)[:-KEPT]:
+        _remove(old)
     return target
 
 
-def load_checkpoint(path: Path, model: Model, optimizer: StepOptimizer) -> Position:
-    """Take over the state in a checkpoint, the global generators' too.
+def _write(run: Path, state: State, beside: Path, target: Path) -> Path:
+    # A file without tensors is none that safetensors reads again.
+    held = [name for name in _TENSORS if getattr(state, name)]
+    for name in held:
+        write_tensors(beside / _file(name), getattr(state, name))
+    value = {
+        "format_version": FORMAT_VERSION,
+        "position": vars(state.position),
+        "facts": state.facts,
+        "tensors": held,
+        "lines": {name: _measured(run / name) for name in GROWING},
+    }
+    write_json(beside / _STATE, value)
+    files = [*map(_file, held), _STATE]
+    sums = "".join(f"{file_digest(beside / name)}  {name}\n" for name in files)
+    write_text(beside / _SUMS, sums)
+    sync_folder(beside)
+    beside.rename(target)
+    sync_folder(target.parent)
+    return target
+
+
+def load_checkpoint(run: Path, warn: Callable[[str], None]) -> State | None:
+    """Return the last state that a run has saved, or None if it has saved none.
+
+    A damaged one is passed over, and taken away. What the run has written after that state is cut off.
 
     Args:
-        path: A checkpoint's folder.
-        model: An equal network.
-        optimizer: Of the step that the checkpoint was made in.
+        run: The run directory.
+        warn: Hears of damaged ones.
 
     Raises:
-        RunError: The checkpoint is damaged or incomplete, or was made in another precision; nothing
-            was taken over.
+        OutputError: All are damaged.
     """
+    folder = run / FOLDER
+    _tidy(folder)
+    there = _numbered(folder)
+    for path in reversed(there):
+        try:
+            state, lines = _read(path)
+            _check_lines(run, lines)
+        except DamagedError as error:
+            warn(f"the checkpoint `{path}` is damaged: {error}")
+            continue
+        for newer in there[there.index(path) + 1 :]:
+            _remove(newer)
+        for name, measured in lines.items():
+            _cut(run / name, measured["bytes"])
+        return state
+    if there:
+        raise OutputError(
+            f"every checkpoint in `{folder}` is damaged",
+            hint=f"remove `{folder}` to begin the run from its start, in the same directory",
+        )
+    for name in GROWING:
+        _cut(run / name, 0)
+    return None
+
+
+def remove_checkpoints(run: Path) -> None:
+    """Remove all that a run has saved: it is finished.
+
+    Args:
+        run: The run directory.
+    """
+    shutil.rmtree(run / FOLDER, ignore_errors=True)
+
+
+def _file(name: str) -> str:
+    return f"{name}.safetensors"
+
+
+def _numbered(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, the oldest first."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what a process has left half written or half removed."""
+    for path in folder.glob(".*.tmp"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove(path: Path) -> None:
+    # Out of the way first: nothing that is half removed is ever taken for a checkpoint.
+    hidden = path.with_name(f".{path.name}.tmp")
+    shutil.rmtree(hidden, ignore_errors=True)
+    path.rename(hidden)
+    shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _read(path: Path) -> tuple[State, dict[str, Any]]:
+    """Return a checkpoint's state, and how long the growing files were."""
     try:
-        state = read_json(path / "state.json")
-        scaler = state["scaler"]
-        damaged = [name for name in _FILES if file_digest(path / name) != state["sha256"][name]]
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"the checkpoint `{path}` cannot be read ({error})") from error
-    if damaged:
-        raise RunError(f"the checkpoint `{path}` is damaged: `{damaged[0]}` has changed")
-    if bool(scaler) != optimizer.scaler.is_enabled():
-        raise RunError(f"the checkpoint `{path}` was made in another precision")
-    model.load_state_dict(read_tensors(path / "model.safetensors"))
-    optimizer.load_state_by_name(_nest(read_tensors(path / "optimizer.safetensors")))
-    optimizer.scaler.load_state_dict(scaler)
-    set_generator_states(read_tensors(path / "generator.safetensors"), model.device)
-    return Position(**state["position"])
+        sums = (path / _SUMS).read_text(encoding="utf-8")
+        *lines, rest = sums.split("\n")
+        wanted = [line[66:] for line in lines]
+        for name, line in zip(wanted, lines, strict=True):
+            if line != f"{file_digest(path / name)}  {name}":
+                raise DamagedError(f"`{name}` has changed")
+        value = read_json(path / _STATE)
+        if rest or sorted(wanted) != sorted([*map(_file, value["tensors"]), _STATE]):
+            raise DamagedError(f"`{_SUMS}` does not name the files that belong to it")
+        version = value["format_version"]
+        if version != FORMAT_VERSION:
+            raise DamagedError(f"its format is {version}, not {FORMAT_VERSION}")
+        there = set(value["tensors"])
+        tensors = {
+            name: read_tensors(path / _file(name)) if name in there else {} for name in _TENSORS
+        }
+        return State(Position(**value["position"]), value["facts"], **tensors), value["lines"]
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise DamagedError(str(error)) from error
 
 
-def _flatten(state: dict[str, dict[str, Any]]) -> dict[str, torch.Tensor]:
-    return {
-        f"{parameter}|{key}": torch.as_tensor(value)
-        for parameter, values in state.items()
-        for key, value in values.items()
-        if value is not None
-    }
+def _measured(path: Path) -> dict[str, Any]:
+    """Return how long a file is by now, and the digest of its content."""
+    if not path.exists():
+        return {"bytes": 0, "sha256": hashlib.sha256().hexdigest()}
+    with path.open("rb+") as file:
+        # Its lines must not be lost where the checkpoint is kept.
+        os.fsync(file.fileno())
+        content = file.read()
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _nest(flat: dict[str, torch.Tensor]) -> dict[str, dict[str, Any]]:
-    nested: dict[str, dict[str, Any]] = {}
-    for name, tensor in flat.items():
-        parameter, _, key = name.rpartition("|")
-        nested.setdefault(parameter, {})[key] = tensor
-    return nested
+def _check_lines(run: Path, lines: Mapping[str, Mapping[str, Any]]) -> None:
+    """Check that the growing files still begin with what was in them."""
+    for name, measured in lines.items():
+        path = run / name
+        content = b""
+        if path.exists():
+            with path.open("rb") as file:
+                content = file.read(measured["bytes"])
+        if hashlib.sha256(content).hexdigest() != measured["sha256"]:
+            raise DamagedError(f"`{name}` does not hold what it held then")
+
+
+def _cut(path: Path, length: int) -> None:
+    """Cut off what was written after a checkpoint."""
+    if path.exists() and path.stat().st_size > length:
+        with path.open("rb+") as file:
+            file.truncate(length)
+            os.fsync(file.fileno())

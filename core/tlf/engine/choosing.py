@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +129,40 @@ class Watch:
     def went_past(self) -> bool:
         """Whether the best weights are not those that the step ended with."""
         return self.epoch != self._last
+
+    def facts(self) -> dict[str, Any]:
+        """Return what has been seen so far, as plain data; the weights are `state`."""
+        return {
+            "before": vars(self.before),
+            "best": vars(self.best),
+            "epoch": self.epoch,
+            "last": self._last,
+            "without": self._without,
+        }
+
+    @classmethod
+    def of(
+        cls,
+        facts: Mapping[str, Any],
+        *,
+        state: Snapshot | None,
+        take: Callable[[], Snapshot],
+        patience: int | None,
+        undo: bool,
+    ) -> Watch:
+        """Return what goes on where another one was.
+
+        Args:
+            facts: What `facts` returned.
+            state: The best weights that there were.
+            take: As of the class.
+            patience: As of the class.
+            undo: As of the class.
+        """
+        watch = cls(take, patience, undo, Score(**facts["before"]))
+        watch.best, watch.state, watch.epoch = Score(**facts["best"]), state, facts["epoch"]
+        watch._last, watch._without = facts["last"], facts["without"]
+        return watch
 
     def as_json(self) -> dict[str, Any]:
         """Return what the report holds of it."""

@@ -1,4 +1,7 @@
-"""The run directory: appears whole, is never overwritten, and holds only plain files."""
+"""The run directory: appears by name at once, is never overwritten, and holds only plain files.
+
+One process at a time writes into it: it holds a lock, which the system takes from it when it ends.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from filelock import FileLock, Timeout
+
 from tlf.engine.files import current_umask, write_json, write_text
 from tlf.errors import OutputError
 
-#: Run directories in the making, in this process.
-_unpublished: set[Path] = set()
+#: Holds the lock of the process that writes into a run directory.
+LOCK = ".lock"
+
+#: Run directories of this process that nobody would come back to.
+_unfinished: set[Path] = set()
 
 
-def remove_unpublished() -> None:
-    """Remove every run directory that has no name yet: the process is about to end at once."""
-    for path in tuple(_unpublished):
+def remove_unfinished() -> None:
+    """Remove every run directory that nothing is in yet: the process is about to end at once."""
+    for path in tuple(_unfinished):
         shutil.rmtree(path, ignore_errors=True)
 
 
 class RunDirectory:
-    """A directory in the making; `publish` gives it its name.
+    """A directory in the making; `publish` gives it its name, and `keep` lets it stay.
 
-    Until then it lies hidden beside its place, and leaving the `with` block removes it.
+    At first it lies hidden beside its place. Leaving the `with` block removes what is not to stay.
 
     Args:
         output: The folder for run directories, made if need be.
@@ -50,7 +58,8 @@ class RunDirectory:
         parent = exact.parent if exact is not None else output
         self._wanted = exact if exact is not None else output / name
         self._numbered = exact is None
-        self._published = False
+        self._published = self._kept = False
+        self._lock: FileLock | None = None
         self._made_parent = not parent.exists()
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -60,9 +69,25 @@ class RunDirectory:
                 f"`{parent}` cannot be written to ({error.strerror or error})",
                 hint="choose another `output` in the spec, or give `--output-directory`",
             ) from error
-        _unpublished.add(self.path)
+        _unfinished.add(self.path)
         # mkdtemp makes it private; a run directory is as open as any other new folder.
         self.path.chmod(0o777 & ~current_umask())
+
+    @classmethod
+    def reopen(cls, path: Path) -> Self:
+        """Return the directory of a run that is to go on.
+
+        Args:
+            path: The directory.
+
+        Raises:
+            OutputError: Another process is at work in it.
+        """
+        directory = cls.__new__(cls)
+        directory.path = path
+        directory._published = directory._kept = True
+        directory._lock = _locked(path)
+        return directory
 
     def __enter__(self) -> Self:
         return self
@@ -73,9 +98,13 @@ class RunDirectory:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._published:
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                (self.path / LOCK).unlink()
+            self._lock.release()
+        if not self._kept:
             shutil.rmtree(self.path, ignore_errors=True)
-            _unpublished.discard(self.path)
+            _unfinished.discard(self.path)
             if self._made_parent:
                 # Only if nothing else is in it by now.
                 with contextlib.suppress(OSError):
@@ -114,8 +143,21 @@ class RunDirectory:
         """Whether the directory has its name already."""
         return self._published
 
-    def publish(self) -> Path:
+    @property
+    def kept(self) -> bool:
+        """Whether the directory stays, whatever happens."""
+        return self._kept
+
+    def keep(self) -> None:
+        """Let the directory stay, whatever happens."""
+        self._kept = True
+        _unfinished.discard(self.path)
+
+    def publish(self, *, keep: bool = True) -> Path:
         """Give the directory its name, in one step, and return it.
+
+        Args:
+            keep: Whether it stays, whatever happens.
 
         Raises:
             OutputError: Somebody took the exact name in the meantime, or the output folder is gone.
@@ -125,6 +167,9 @@ class RunDirectory:
             suffix = "" if number == 1 else f"-{number}"
             target = self._wanted.with_name(self._wanted.name + suffix)
             if self._take(target):
+                self._lock = _locked(self.path)
+                if keep:
+                    self.keep()
                 return self.path
             if not self._numbered:
                 raise OutputError(f"`{target}` exists already, and a run is never overwritten")
@@ -146,6 +191,29 @@ class RunDirectory:
                 f"the run directory `{target}` cannot be made ({error.strerror or error})",
                 hint="something removed or locked the output folder while the run was prepared",
             ) from error
-        _unpublished.discard(path)
+        _unfinished.discard(path)
+        _unfinished.add(self.path)
         self._published = True
         return True
+
+
+def _locked(path: Path) -> FileLock | None:
+    """Return the lock of a directory, held by this process; None if the file system has no locks.
+
+    Args:
+        path: The directory.
+
+    Raises:
+        OutputError: Another process holds it.
+    """
+    lock = FileLock(path / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise OutputError(
+            f"another process is at work on the run in `{path}`",
+            hint="wait for it to end, or stop it; it can go on later",
+        ) from error
+    except (OSError, NotImplementedError):
+        return None
+    return lock

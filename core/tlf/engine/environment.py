@@ -32,16 +32,16 @@ _LIBRARIES = (
 )
 
 
-def describe_environment(job: Job, loaded: Loaded, registry: Registry) -> dict[str, Any]:
+def describe_environment(job: Job, loaded: Loaded | None, registry: Registry) -> dict[str, Any]:
     """Return what `environment.json` holds.
 
     Args:
         job: The planned run.
-        loaded: The images.
+        loaded: The images; None if they are not read yet, and nothing is said of them.
         registry: The installed plugins.
     """
     weights = weights_path(job)
-    return {
+    environment = {
         "schema_version": 1,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "python": platform.python_version(),
@@ -50,14 +50,20 @@ def describe_environment(job: Job, loaded: Loaded, registry: Registry) -> dict[s
         "threads": job.plan.device["threads"],
         "libraries": library_versions(),
         "plugins": [describe_part(registry, kind, name) for kind, name in job.parts],
-        "data": {
-            split: {"images": len(part.items), "digest": _digest_of(part.digests)}
-            for split, part in loaded.splits.items()
-        },
         "weights": None
         if weights is None
         else {"file": str(weights), "sha256": file_digest(weights)},
     }
+    if loaded is not None:
+        environment["data"] = {
+            split: {
+                "images": len(part.items),
+                "digest": _digest_of(part.digests),
+                "labels": _digest_of(tuple(f"{item.label} {item.id}" for item in part.items)),
+            }
+            for split, part in loaded.splits.items()
+        }
+    return environment
 
 
 def library_versions() -> dict[str, str]:

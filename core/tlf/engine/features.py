@@ -53,6 +53,17 @@ class Work:
     rows_found: int = 0
     bytes_kept: int = 0
 
+    def add(self, other: Work) -> None:
+        """Count what was done elsewhere, too.
+
+        Args:
+            other: That.
+        """
+        self.prefix_seconds += other.prefix_seconds
+        self.rows_computed += other.rows_computed
+        self.rows_found += other.rows_found
+        self.bytes_kept += other.bytes_kept
+
     def since(self, before: Work) -> Work:
         """Return what was done after an earlier state.
 

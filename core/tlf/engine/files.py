@@ -46,6 +46,21 @@ def _replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def sync_folder(path: Path) -> None:
+    """Make sure that the names in a folder are on the disk, where the system can tell.
+
+    Args:
+        path: The folder.
+    """
+    # Windows opens no folders, and some file systems sync none.
+    with suppress(OSError):
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
 def current_umask() -> int:
     """Return which permissions this process takes from new files."""
     umask = os.umask(0)

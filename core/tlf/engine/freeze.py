@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -175,6 +175,19 @@ class GradientArrival:
         self._waiting = dict(parameters)
         self._step = step
         self._left = min(ARRIVAL_BATCHES, batches)
+
+    def state(self) -> dict[str, Any]:
+        """Return what is still waited for, as plain data."""
+        return {"left": self._left, "waiting": list(self._waiting)}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned.
+
+        Args:
+            state: Of the same step.
+        """
+        self._left = state["left"]
+        self._waiting = {name: self._waiting[name] for name in state["waiting"]}
 
     def look(self) -> None:
         """Look at the gradients; call after each backward pass, before they are cleared.

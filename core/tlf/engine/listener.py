@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tlf.errors import RunInterrupted
     from tlf.planning import PlannedStep, RunPlan
 
 
@@ -56,11 +58,25 @@ class Listener:
             record: What `metrics.jsonl` holds of it.
         """
 
+    def checkpoint_saved(self, path: Path) -> None:
+        """The state of the run is saved: it can go on from here.
+
+        Args:
+            path: The checkpoint's folder.
+        """
+
+    def asked_to_stop(self) -> type[RunInterrupted] | None:
+        """Return who asks the run to save its state and leave, or None if nobody does.
+
+        Asked between two batches: a subclass can stop a run there, and `tlf.resume` goes on with it.
+        """
+        return None
+
 
 def kept(directory: Path) -> str:
-    """Say what a run that is stopped leaves behind.
+    """Say how to go on with a run that is stopped.
 
     Args:
         directory: The run directory.
     """
-    return f"its plan, and metrics and checkpoints as far as they go, are kept in `{directory}`"
+    return f"to go on: tlf run --resume {shlex.quote(str(directory))}"

@@ -156,6 +156,10 @@ def _data(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
                 f"{counts[0]} images {before}",
                 f"{counts[1]} images {after}",
             )
+            continue
+        before, after = (_digest(one[split], "labels") for one in (then, now))
+        if before != after:
+            yield Change("data", f"the names or labels of the images of `{split}`", before, after)
 
 
 def _plugins(then: Any, now: Any) -> Iterator[Change]:  # noqa: ANN401 - lists from JSON

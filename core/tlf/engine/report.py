@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,9 @@ class Progress:
     """What a run has counted and measured so far.
 
     Attributes:
+        started: When the run began, on the performance counter of this process; before the process
+            itself if the run goes on from an earlier one.
+        resumed: How often the run has gone on after it was stopped.
         images_decoded: How many times an image was decoded for this run.
         images_through_backbone: Forward passes of one image through the backbone.
         epochs_done: Epochs that are trained and evaluated.
@@ -35,11 +40,33 @@ class Progress:
             `contract` (proving that what is frozen stayed so).
     """
 
+    started: float = field(default_factory=time.perf_counter)
+    resumed: int = 0
     images_decoded: int = 0
     images_through_backbone: int = 0
     epochs_done: int = 0
     steps: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS_OF_WORK, 0.0))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as checkpoints hold it, with the seconds that the run has taken in all."""
+        facts = {name: value for name, value in vars(self).items() if name != "started"}
+        return {**facts, "total": time.perf_counter() - self.started}
+
+    def add_earlier(self, earlier: Mapping[str, Any]) -> None:
+        """Take over what the run had come to before it was stopped.
+
+        Args:
+            earlier: What `as_json` returned then.
+        """
+        self.started -= earlier["total"]
+        self.resumed = earlier["resumed"] + 1
+        self.images_decoded += earlier["images_decoded"]
+        self.images_through_backbone += earlier["images_through_backbone"]
+        self.epochs_done = earlier["epochs_done"]
+        self.steps = list(earlier["steps"])
+        for kind, seconds in earlier["seconds"].items():
+            self.seconds[kind] += seconds
 
 
 def describe_step(
@@ -129,6 +156,7 @@ def build_report(
         if "accuracy" in metrics
         else None,
         "classification": classification(evaluation, plan.classes),
+        "resumed": progress.resumed,
         "steps": progress.steps,
         "cache": describe_cache(plan, progress, work),
         "images": {name: len(split.items) for name, split in loaded.splits.items()},

@@ -14,13 +14,16 @@ from tlf.engine.directory import RunDirectory
 from tlf.engine.generators import forked_generators
 from tlf.engine.listener import Listener
 from tlf.engine.network import build_network, inference_of
-from tlf.engine.pages import add_page
+from tlf.engine.pages import PAGE, add_page
 from tlf.engine.parts import make_observers, parts_of
 from tlf.engine.prepare import prepare
 from tlf.engine.probe import Measurement, probe_steps
+from tlf.engine.record import Record, read_record
 from tlf.engine.remembered import splits_kept
-from tlf.engine.running import STOPPED_EARLY, Run, Running
-from tlf.errors import RunInterrupted
+from tlf.engine.resuming import refuse_other_spec
+from tlf.engine.running import Run, Running, finished_run
+from tlf.engine.stopping import STOPPED_EARLY
+from tlf.errors import RunInterrupted, RunTerminated, Terminated
 from tlf.registry import Registry, check, load_registry
 from tlf.spec import RawSpec, load_raw
 from tlf.spec.paths import resolve_path
@@ -29,7 +32,7 @@ if TYPE_CHECKING:
     from tlf.planning import RunPlan
     from tlf.spec import RunSpec
 
-__all__ = ["Run", "import_parts", "plan", "plan_and_probe", "run", "run_raw"]
+__all__ = ["Run", "import_parts", "plan", "plan_and_probe", "resume", "run", "run_raw"]
 
 
 def run(
@@ -55,6 +58,41 @@ def run(
     listener = listener or Listener()
     finished = run_raw(raw, output_directory=output_directory, listener=listener)
     add_page(finished.directory, listener.warning)
+    return finished
+
+
+def resume(
+    directory: str | Path,
+    *,
+    spec: str | Path | Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+    listener: Listener | None = None,
+) -> Run:
+    """Go on with a run that was stopped or killed, to the same bytes as if it had not been.
+
+    A run that was killed before its state was saved begins anew, in the same directory. Of one that is
+    finished, what is missing of its page is written.
+
+    Args:
+        directory: The run directory.
+        spec: The spec that the run began with, to make sure of it. By default it is taken from the run
+            directory; relative paths start where they did.
+        overrides: The same fields that were changed then, each `path.to.field=value`.
+        listener: Hears about the run while it goes.
+
+    Raises:
+        TlfError: The spec, the weights, the images, a plugin or the device are not those that the run
+            began with; every checkpoint is damaged; or see `run`.
+    """
+    listener = listener or Listener()
+    record = read_record(Path(directory))
+    if spec is not None or overrides:
+        raw = load_raw(record.raw.values if spec is None else spec, overrides)
+        refuse_other_spec(record, raw)
+        record = replace(record, raw=replace(record.raw, folder=raw.folder)) if spec else record
+    finished = finished_run(record.folder) or run_raw(record.raw, record=record, listener=listener)
+    if not (finished.directory / PAGE).exists():
+        add_page(finished.directory, listener.warning)
     return finished
 
 
@@ -106,6 +144,7 @@ def run_raw(
     raw: RawSpec,
     *,
     output_directory: str | Path | None = None,
+    record: Record | None = None,
     listener: Listener | None = None,
     registry: Registry | None = None,
 ) -> Run:
@@ -114,6 +153,7 @@ def run_raw(
     Args:
         raw: The spec.
         output_directory: The run directory, which must not exist.
+        record: Of the run that goes on; None for a new one.
         listener: Hears about the run.
         registry: The plugins; by default those that are installed.
 
@@ -130,12 +170,17 @@ def run_raw(
     try:
         with splits_kept(spec.cache, raw.folder, registry):
             job = prepare(spec, raw.folder, registry)
-        with RunDirectory(output, spec.name, output_directory) as directory:
-            running = Running(job, raw, registry, directory, listener, started, observers)
+        with (
+            RunDirectory(output, spec.name, output_directory)
+            if record is None
+            else RunDirectory.reopen(record.folder)
+        ) as directory:
+            running = Running(job, raw, registry, directory, listener, started, observers, record)
             with forked_generators(job.device.torch_device):
                 return running.carry_out()
     except KeyboardInterrupt as interrupt:
-        raise RunInterrupted(STOPPED_EARLY) from interrupt
+        kind = RunTerminated if isinstance(interrupt, Terminated) else RunInterrupted
+        raise kind(STOPPED_EARLY) from interrupt
 
 
 def import_parts(spec: RunSpec, registry: Registry) -> None:

@@ -12,22 +12,28 @@ from typing import TYPE_CHECKING, Any
 from tlf.data import Loaded, batches_per_epoch, load_dataset
 from tlf.engine.artifact import write_artifact
 from tlf.engine.boundary import Boundary, boundaries
+from tlf.engine.checkpoint import State, load_checkpoint, remove_checkpoints
 from tlf.engine.clock import process_seconds, timed
 from tlf.engine.directory import RunDirectory
 from tlf.engine.environment import describe_environment
 from tlf.engine.features import Features
+from tlf.engine.files import read_json
 from tlf.engine.freeze import FreezeContract
-from tlf.engine.listener import Listener, kept
+from tlf.engine.listener import Listener
 from tlf.engine.metrics import Evaluation, measure
 from tlf.engine.network import build_network, inference_of
 from tlf.engine.observing import Observers
+from tlf.engine.pages import REPORT
 from tlf.engine.predictions import prediction_lines
 from tlf.engine.prepare import Job
 from tlf.engine.probe import largest_step, probe_step
+from tlf.engine.record import ENVIRONMENT, PLAN, SPEC, Record
 from tlf.engine.remembered import FileMemory, open_cache
 from tlf.engine.report import Progress, build_report
+from tlf.engine.resuming import refuse_changes, refuse_other_device
 from tlf.engine.stepping import Stepper
-from tlf.errors import RunInterrupted
+from tlf.engine.stopping import STOPPED_EARLY, stopped
+from tlf.errors import OutputError, RunInterrupted, RunTerminated, Terminated
 from tlf.plugin import RunFinished, RunStarted
 from tlf.registry import Registry
 from tlf.spec import RawSpec
@@ -39,9 +45,6 @@ if TYPE_CHECKING:
     from tlf.engine.parts import Made
     from tlf.engine.predictor import Prediction
     from tlf.plugin import Observer
-
-#: What is said of a run that is stopped before there is a run directory.
-STOPPED_EARLY = "stopped before training; nothing was written"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,28 @@ class Run:
         return load(self.directory).predict(images, top=top)
 
 
+def finished_run(folder: Path) -> Run | None:
+    """Return the run of a directory if it is finished.
+
+    Args:
+        folder: The run directory.
+
+    Raises:
+        OutputError: Its report is damaged.
+    """
+    try:
+        report = read_json(folder / REPORT)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"`{folder / REPORT}` cannot be read: {error}",
+            hint="remove it: the run then goes on, and writes it again",
+        ) from error
+    remove_checkpoints(folder)
+    return Run(folder, report)
+
+
 @dataclass
 class Running:
     """A run that is being carried out.
@@ -86,6 +111,7 @@ class Running:
         listener: Whom to tell.
         started: When the spec had been parsed and its plugins imported, on the performance counter.
         watching: The observers that the spec names.
+        record: Of the run that goes on; None for a new one.
         observers: Tells them what happens.
         progress: What was counted and measured so far.
         loaded: The images.
@@ -103,6 +129,7 @@ class Running:
     listener: Listener
     started: float
     watching: InitVar[tuple[Made[Observer[Any]], ...]]
+    record: Record | None = None
     observers: Observers = field(init=False)
     progress: Progress = field(default_factory=Progress)
     loaded: Loaded = field(init=False)
@@ -116,15 +143,20 @@ class Running:
     def __post_init__(self, watching: tuple[Made[Observer[Any]], ...]) -> None:
         """Get ready to tell the observers."""
         self.observers = Observers(watching, self.job.device.torch_device, self.warn)
+        self.progress.started = self.started
 
     def carry_out(self) -> Run:
         """Do everything, and leave a word in the log if it fails."""
         try:
             run = self.carry_on()
         except KeyboardInterrupt as interrupt:
-            stopped = self.interrupted()
-            self.ended(report=None, error=stopped.message)
-            raise stopped from interrupt
+            ending = self.interrupted(interrupt)
+            self.ended(report=None, error=ending.message)
+            raise ending from interrupt
+        except RunInterrupted as interrupt:
+            self.log(interrupt.message)
+            self.ended(report=None, error=interrupt.message)
+            raise
         except Exception as error:
             words = str(error) or type(error).__name__
             self.log(f"error: {words}")
@@ -135,7 +167,7 @@ class Running:
 
     def ended(self, report: Mapping[str, Any] | None, error: str | None) -> None:
         """Tell the observers how the run has ended, if they have heard that it began."""
-        if self.directory.published:
+        if self.directory.kept:
             self.observers.tell(RunFinished(report, error))
 
     def carry_on(self) -> Run:
@@ -148,9 +180,11 @@ class Running:
         with cache or nullcontext():
             with timed(self.progress.seconds, "probe"):
                 self.probe(cache)
-            self.load(cache)
             self.publish()
-            evaluation = self.train()
+            saved = self.saved()
+            self.load(cache, saved)
+            self.describe()
+            evaluation = self.train(saved)
             return self.finish(evaluation)
 
     def build(self) -> None:
@@ -173,10 +207,56 @@ class Running:
         )
         self.job = replace(job, plan=self.boundary.decide())
 
-    def load(self, cache: Cache | None) -> None:
-        """Read the images, and compute of them what the steps are going to ask for."""
+    def publish(self) -> None:
+        """Let the run directory appear, with all that is known before images are read."""
+        environment = self.environment()
+        if self.record is not None:
+            refuse_other_device(self.record, self.job.plan)
+            self.refuse_changes(environment)
+            self.log("the run goes on")
+            return
+        self.directory.write_text(SPEC, self.raw.text)
+        self.directory.write_json(PLAN, self.job.plan.as_json())
+        self.directory.write_json(ENVIRONMENT, environment)
+        # Until the images are read, only a kill leaves it behind.
+        self.directory.publish(keep=False)
+
+    def environment(self, loaded: Loaded | None = None) -> dict[str, Any]:
+        """Return what `environment.json` is to hold.
+
+        Args:
+            loaded: The images, if they are read already.
+        """
+        return {
+            **describe_environment(self.job, loaded, self.registry),
+            # What relative paths in the spec start from, for whoever looks at its images again.
+            "folder": _in_json(self.raw.folder.absolute()),
+        }
+
+    def refuse_changes(self, environment: Mapping[str, Any]) -> None:
+        """Raise UsageError if the run cannot go on with what is here now.
+
+        Args:
+            environment: What `environment.json` would hold of it.
+        """
+        if self.record is not None:
+            for change in refuse_changes(self.record, environment):
+                self.warn(f"{change}: the last digits of its numbers may differ")
+
+    def saved(self) -> State | None:
+        """Return where the run is to go on; None for the start."""
+        return None if self.record is None else load_checkpoint(self.directory.path, self.warn)
+
+    def load(self, cache: Cache | None, saved: State | None) -> None:
+        """Read the images, and compute of them what the steps are going to ask for.
+
+        Args:
+            cache: Where things are kept; None if nothing is.
+            saved: Where the run is to go on.
+        """
         work = self.boundary.features.work
-        filling = self.boundary.filling(self.job.plan)
+        first = 0 if saved is None else saved.position.step
+        filling = self.boundary.filling(self.job.plan, first)
         memory = None if cache is None else FileMemory(cache)
         started = time.perf_counter()
         self.loaded = load_dataset(
@@ -210,22 +290,18 @@ class Running:
         self.job = replace(self.job, plan=plan)
         self.listener.replanned(plan)
 
-    def publish(self) -> None:
-        """Let the run directory appear, with all that is known before training."""
-        self.directory.write_text("spec.json", self.raw.text)
-        plan = self.job.plan.as_json()
-        self.directory.write_json("plan.json", plan)
-        environment = {
-            **describe_environment(self.job, self.loaded, self.registry),
-            # What relative paths in the spec start from, for whoever looks at its images again.
-            "folder": _in_json(self.raw.folder.absolute()),
-        }
-        self.directory.write_json("environment.json", environment)
-        self.directory.write_json(
-            "splits.json",
-            {name: [item.id for item in split.items] for name, split in self.loaded.splits.items()},
-        )
-        self.listener.directory(self.directory.publish())
+    def describe(self) -> None:
+        """Write down what is known by now of the images, and say that training begins."""
+        plan, environment = self.job.plan.as_json(), self.environment(self.loaded)
+        if self.record is None or "data" not in self.record.environment:
+            self.directory.write_json(PLAN, plan)
+            self.directory.write_json(ENVIRONMENT, environment)
+        else:
+            self.refuse_changes(environment)
+        splits = {name: [item.id for item in it.items] for name, it in self.loaded.splits.items()}
+        self.directory.write_json("splits.json", splits)
+        self.directory.keep()
+        self.listener.directory(self.directory.path)
         self.observers.tell(
             RunStarted(
                 directory=self.directory.path,
@@ -235,8 +311,12 @@ class Running:
             )
         )
 
-    def train(self) -> Evaluation:
-        """Carry out every step, and return what is reported."""
+    def train(self, saved: State | None) -> Evaluation:
+        """Carry out every step, and return what is reported.
+
+        Args:
+            saved: Where to go on; None for the start.
+        """
         stepper = Stepper(
             job=self.job,
             loaded=self.loaded,
@@ -250,7 +330,7 @@ class Running:
             progress=self.progress,
             log=self.log,
         )
-        evaluation = stepper.carry_out()
+        evaluation = stepper.carry_out(saved)
         self.job = stepper.job
         return evaluation
 
@@ -261,7 +341,7 @@ class Running:
         lines = prediction_lines(evaluation, split.items, split.digests, split.classes)
         self.directory.write_json_lines("predictions.jsonl", lines)
         write_artifact(self.directory.path, self.model, self.job)
-        self.progress.images_decoded = self.loaded.images_decoded
+        self.progress.images_decoded += self.loaded.images_decoded
         work = self.boundary.features.work
         self.progress.seconds["prefix"] = work.prefix_seconds
         self.progress.seconds["contract"] = self.contract.seconds
@@ -273,9 +353,10 @@ class Running:
             metrics=metrics,
             work=work,
         )
-        report["timings"]["total_seconds"] = time.perf_counter() - self.started
+        report["timings"]["total_seconds"] = time.perf_counter() - self.progress.started
         report["timings"]["process_seconds"] = process_seconds()
-        self.directory.write_json("report.json", report)
+        self.directory.write_json(REPORT, report)
+        remove_checkpoints(self.directory.path)
         self.log(f"done: {metrics}")
         return Run(self.directory.path, report)
 
@@ -292,15 +373,20 @@ class Running:
                 file.writelines(self._unwritten)
             self._unwritten.clear()
 
-    def interrupted(self) -> RunInterrupted:
-        """Say what a stopped run leaves behind."""
-        if not self.directory.published:
-            return RunInterrupted(STOPPED_EARLY)
-        self.log("stopped by the user")
-        return RunInterrupted(
-            f"stopped after {self.progress.epochs_done} of {self.job.plan.epochs} epochs",
-            hint=kept(self.directory.path),
-        )
+    def interrupted(self, interrupt: KeyboardInterrupt) -> RunInterrupted:
+        """Return what ends a run that was stopped at once, and leave what can go on.
+
+        Args:
+            interrupt: What stopped it.
+        """
+        kind = RunTerminated if isinstance(interrupt, Terminated) else RunInterrupted
+        if kind is RunTerminated and self.directory.published:
+            # Who is terminated comes back to it: what is in the cache by now is not lost.
+            self.directory.keep()
+        if not self.directory.kept:
+            return kind(STOPPED_EARLY)
+        self.log("stopped")
+        return stopped(kind, self.progress, self.job.plan, self.directory.path)
 
 
 def _in_json(path: Path) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
@@ -64,3 +64,30 @@ def averaged(states: Sequence[Snapshot], shares: Sequence[float]) -> Snapshot:
             apart += (state[name].double() - first) * share
         mixed[name] = torch.where(apart == 0, first, first + apart).to(last.dtype)
     return mixed
+
+
+def packed(named: Mapping[str, Mapping[str, Any]]) -> dict[str, torch.Tensor]:
+    """Return the tensors of several mappings as one file holds them: `<name>|<name in the mapping>`.
+
+    Args:
+        named: Weights of several moments by name, say. Numbers become tensors; None is left out.
+    """
+    return {
+        f"{name}|{own}": torch.as_tensor(value)
+        for name, values in named.items()
+        for own, value in values.items()
+        if value is not None
+    }
+
+
+def unpacked(tensors: Mapping[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """Return what `packed` was given.
+
+    Args:
+        tensors: What it returned.
+    """
+    named: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        first, _, own = name.partition("|")
+        named.setdefault(first, {})[own] = tensor
+    return named

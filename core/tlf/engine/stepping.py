@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -11,21 +11,25 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tlf.data import evaluation_batches
-from tlf.engine.checkpoint import Position, save_checkpoint
+from tlf.engine.checkpoint import Position, State, save_checkpoint
 from tlf.engine.choosing import Score, Watch
 from tlf.engine.clock import Waiting
 from tlf.engine.combining import choose_shares
+from tlf.engine.diagnosis import NOT_FINITE_HINT
+from tlf.engine.features import Work
 from tlf.engine.files import append_json_line
-from tlf.engine.loop import NOT_FINITE_HINT, Trainer
+from tlf.engine.generators import generator_states, set_generator_states
+from tlf.engine.loop import EpochSoFar, Trainer
 from tlf.engine.memory import memory_explained
 from tlf.engine.metrics import Evaluation, measure
 from tlf.engine.network import head_logits
 from tlf.engine.optimizer import StepOptimizer
 from tlf.engine.picking import pick
 from tlf.engine.report import Progress, describe_step
-from tlf.engine.snapshots import Snapshot, averaged, put_back, snapshot
+from tlf.engine.snapshots import Snapshot, averaged, packed, put_back, snapshot, unpacked
 from tlf.engine.solving import HeadSolver
-from tlf.errors import RunError
+from tlf.engine.stopping import stopped
+from tlf.errors import OutputError, RunError, RunInterrupted
 from tlf.planning import with_trainable
 from tlf.plugin import EpochFinished, StepFinished, StepStarted
 
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 
     from tlf.data import Loaded, LoadedSplit
     from tlf.engine.boundary import Boundary
-    from tlf.engine.features import Feed, Work
+    from tlf.engine.features import Feed
     from tlf.engine.freeze import FreezeContract
     from tlf.engine.inference import Inference
     from tlf.engine.listener import Listener
@@ -44,8 +48,34 @@ if TYPE_CHECKING:
     from tlf.engine.prepare import Job
     from tlf.planning import PlannedStep
 
+#: The moment of the best weights of the step that trains.
+_BEST = "best"
+
 #: How many chunks are fetched together when a split is evaluated.
 EVALUATED_CHUNKS = 4
+
+
+@dataclass(frozen=True)
+class Underway:
+    """A step that trains, and is not over.
+
+    Attributes:
+        index: Of the step.
+        step: The step, with the epochs that it has.
+        trainer: Trains.
+        watch: Follows its epochs; None if nothing does.
+        frozen: Digests of what was frozen when it began.
+        started: When that was, on the performance counter.
+        work: What the frozen part had taken by then.
+    """
+
+    index: int
+    step: PlannedStep
+    trainer: Trainer
+    watch: Watch | None
+    frozen: Mapping[str, str]
+    started: float
+    work: Work
 
 
 @dataclass
@@ -68,6 +98,9 @@ class Stepper:
         left_over: Epochs that a step has left to the one after it.
         snapshots: Weights at the end of the steps that later ones go back to.
         origin: What the steps that pull draw the network to.
+        picked: Of each step that has picked what it trains, by index: its groups, and what the report
+            holds of that.
+        underway: The step that trains, while its state can be saved.
     """
 
     job: Job
@@ -85,9 +118,30 @@ class Stepper:
     left_over: int = 0
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
     origin: Snapshot = field(default_factory=dict)
+    picked: dict[int, dict[str, Any]] = field(default_factory=dict)
+    underway: Underway | None = None
 
-    def carry_out(self) -> Evaluation:
-        """Carry out every step, and return what is reported."""
+    def carry_out(self, saved: State | None = None) -> Evaluation:
+        """Carry out every step, and return what is reported.
+
+        Args:
+            saved: Where to go on; None for the start.
+
+        Raises:
+            RunInterrupted: The listener asks the run to stop. The state of a step that trains is saved.
+        """
+        try:
+            return self.carry_out_steps(saved)
+        except RunInterrupted:
+            self.save()
+            raise
+
+    def carry_out_steps(self, saved: State | None) -> Evaluation:
+        """Carry out every step, and return what is reported.
+
+        Args:
+            saved: Where to go on; None for the start.
+        """
         torch.manual_seed(self.job.spec.seed)
         plan = self.job.plan
         changing = {group for step in plan.steps for group in step.trainable}
@@ -95,18 +149,23 @@ class Stepper:
         pulled = {group for step in plan.steps if step.pull for group in step.trainable}
         head = self.model.outline.stages[-1]
         self.origin = snapshot(self.model, pulled - set(head.groups))
+        first = 0
+        if saved is not None:
+            first = saved.position.step
+            self.take_over(saved)
         optimizer: StepOptimizer | None = None
         evaluation: Evaluation | None = None
-        for index, planned in enumerate(plan.steps):
-            if planned.begin is not None:
+        for index, planned in enumerate(plan.steps[first:], first):
+            if planned.begin is not None and saved is None:
                 self.go_back(self.snapshots[planned.begin], optimizer)
-            step, picked = self.resolved(index)
+            step = self.resolved(index)
             feed = self.boundary.feed(index, self.job.plan)
             self.listener.step_started(step)
             self.observers.tell(StepStarted(index, asdict(step)))
             self.log(f"step {step.name}: {step.trainable_parameters} parameters learn")
             if step.kind == "train":
-                optimizer, evaluation = self.train(index, step, feed, optimizer, picked)
+                optimizer, evaluation = self.train(index, step, feed, optimizer, saved)
+                saved = None
             elif step.solves:
                 evaluation = self.solve(step, feed)
                 if optimizer is not None:
@@ -131,15 +190,15 @@ class Stepper:
         if optimizer is not None:
             optimizer.forget()
 
-    def resolved(self, index: int) -> tuple[PlannedStep, dict[str, Any]]:
-        """Return a step with what it picks picked, and what the report holds of that.
+    def resolved(self, index: int) -> PlannedStep:
+        """Return a step with what it picks picked.
 
         Args:
             index: Of the step.
         """
         step = self.job.plan.steps[index]
         if step.selector is None:
-            return step, {}
+            return step
         feed = self.boundary.feed(index, self.job.plan)
         picked = pick(
             self.model,
@@ -151,13 +210,24 @@ class Stepper:
         )
         self.progress.images_through_backbone += picked.images
         rest = [group for group in step.trainable if group not in step.selector.among]
-        step = with_trainable(step, self.model.outline, [*rest, *picked.groups])
+        groups = [*rest, *picked.groups]
+        self.take_pick(index, {"groups": groups, "report": picked.as_json()})
+        self.say(f"step {step.name} trains {', '.join(picked.stages)} ({picked.by})")
+        return self.job.plan.steps[index]
+
+    def take_pick(self, index: int, picked: dict[str, Any]) -> None:
+        """Write into the plan what a step has picked.
+
+        Args:
+            index: Of the step.
+            picked: The groups that it trains, and what the report holds of that.
+        """
+        self.picked[index] = picked
+        plan = self.job.plan
+        step = with_trainable(plan.steps[index], self.model.outline, picked["groups"])
         self.model.thaw(step.trainable)
         cut = self.inference.exact_cut(self.model.frozen_stages)
-        plan = self.boundary.resolve(index, step, cut, self.job.plan)
-        self.job = replace(self.job, plan=plan)
-        self.say(f"step {step.name} trains {', '.join(picked.stages)} ({picked.by})")
-        return plan.steps[index], {"picked": picked.as_json()}
+        self.job = replace(self.job, plan=self.boundary.resolve(index, step, cut, plan))
 
     def train(
         self,
@@ -165,7 +235,7 @@ class Stepper:
         step: PlannedStep,
         feed: Feed,
         previous: StepOptimizer | None,
-        picked: dict[str, Any],
+        saved: State | None,
     ) -> tuple[StepOptimizer, Evaluation]:
         """Train the epochs of one step, and prove that what was frozen stayed so.
 
@@ -174,13 +244,58 @@ class Stepper:
             step: The step.
             feed: Makes what goes into the part that learns.
             previous: The optimizer of the step before.
-            picked: What the report holds of what the step has picked.
+            saved: Where in the step to go on; None for its start.
         """
+        now = self.underway = self.begin(index, step, feed, previous, saved)
+        step, watch, optimizer = now.step, now.watch, now.trainer.optimizer
+        last = step.first_epoch + step.epochs
+        evaluation: Evaluation | None = None
+        self.rest()
+        while self.progress.epochs_done < last and not (watch is not None and watch.over):
+            evaluation, metrics = self.train_epoch(now.trainer, self.progress.epochs_done, watch)
+            self.rest()
+        self.underway = None
+        self.left_over = last - self.progress.epochs_done
+        chosen = {}
+        if watch is not None:
+            chosen = {"selection": watch.as_json()}
+            if watch.went_past:
+                assert watch.state is not None
+                self.go_back(watch.state, optimizer)
+                evaluation = None
+            self.say(_told(step, watch, self.progress.epochs_done - step.first_epoch))
+        if evaluation is None:
+            evaluation, metrics = self.validate(feed)
+        self.contract.check(now.frozen, step.name)
+        taken = replace(step, epochs=step.epochs - self.left_over)
+        if index in self.picked:
+            chosen["picked"] = self.picked[index]["report"]
+        self.finish(taken, now.started, feed.features.work.since(now.work), metrics, **chosen)
+        return optimizer, evaluation
+
+    def begin(
+        self,
+        index: int,
+        step: PlannedStep,
+        feed: Feed,
+        previous: StepOptimizer | None,
+        saved: State | None,
+    ) -> Underway:
+        """Get everything ready for a step that trains.
+
+        Args:
+            index: Of the step.
+            step: The step.
+            feed: Makes what goes into the part that learns.
+            previous: The optimizer of the step before.
+            saved: Where in the step to go on; None for its start.
+        """
+        facts = None if saved is None else saved.facts["step"]
         started, work = time.perf_counter(), replace(feed.features.work)
-        first = self.progress.epochs_done
+        first = self.progress.epochs_done if facts is None else facts["first_epoch"]
         step = replace(step, first_epoch=first, epochs=step.epochs + self.left_over)
-        before = self.contract.begin(step.frozen)
-        watch = self.watch(step, feed)
+        frozen = self.contract.begin(step.frozen)
+        watch = self.watch(step, feed, saved)
         self.model.thaw(step.trainable)
         precision, training = self.job.device.precision, self.job.spec.training
         optimizer = StepOptimizer(self.model, step, training, precision, previous, self.origin)
@@ -194,40 +309,41 @@ class Stepper:
             feed=feed,
             device=self.job.device,
             listener=self.listener,
+            rest=self.rest,
         )
-        for epoch in range(first, first + step.epochs):
-            evaluation, metrics = self.train_epoch(trainer, epoch, watch)
-            self.checkpoint(optimizer, index, epoch + 1)
-            if watch is not None and watch.over:
-                break
-        self.left_over = first + step.epochs - self.progress.epochs_done
-        chosen = {}
-        if watch is not None:
-            chosen = {"selection": watch.as_json()}
-            if watch.went_past:
-                assert watch.state is not None
-                self.go_back(watch.state, optimizer)
-                evaluation, metrics = self.validate(feed)
-            self.say(_told(step, watch, self.progress.epochs_done - first))
-        self.contract.check(before, step.name)
-        taken = replace(step, epochs=step.epochs - self.left_over)
-        self.finish(taken, started, feed.features.work.since(work), metrics, **picked, **chosen)
-        return optimizer, evaluation
+        if saved is not None and facts is not None:
+            optimizer.load_state_by_name(unpacked(saved.optimizer))
+            optimizer.scaler.load_state_dict(facts["scaler"])
+            trainer.arrival.load_state(facts["arrival"])
+            trainer.so_far = EpochSoFar(**facts["epoch"])
+            frozen, work = facts["frozen"], Work(**facts["work"])
+            started -= facts["seconds"]
+            # Last of all: nothing more is drawn until the next batch.
+            set_generator_states(saved.generator, self.model.device)
+        return Underway(index, step, trainer, watch, frozen, started, work)
 
-    def watch(self, step: PlannedStep, feed: Feed) -> Watch | None:
+    def watch(self, step: PlannedStep, feed: Feed, saved: State | None) -> Watch | None:
         """Return what follows the epochs of a step on the images to choose on, if anything does.
 
         Args:
             step: The step, about to begin.
             feed: Makes what goes into the part that learns.
+            saved: Where in the step to go on; None for its start.
         """
         if not step.watched:
             return None
-        return Watch(
-            take=lambda: snapshot(self.model, step.trainable),
+
+        def take() -> Snapshot:
+            return snapshot(self.model, step.trainable)
+
+        if saved is None:
+            return Watch(take, step.patience, step.undo, before=self.score(feed))
+        return Watch.of(
+            saved.facts["step"]["watch"],
+            state=unpacked(saved.weights).get(_BEST),
+            take=take,
             patience=step.patience,
             undo=step.undo,
-            before=self.score(feed),
         )
 
     def train_epoch(
@@ -267,6 +383,7 @@ class Stepper:
         }
         self.write_line("timings.jsonl", {"epoch": epoch + 1, **timings})
         self.progress.epochs_done = epoch + 1
+        trainer.so_far = EpochSoFar()
         self.log(f"epoch {epoch + 1}: training loss {trained.loss:.4f}, validation {metrics}")
         self.listener.epoch_finished(record)
         self.observers.tell(
@@ -415,6 +532,7 @@ class Stepper:
         logits = []
         with self.counted(feed, len(split)):
             for fetched in batches:
+                self.leave_if_asked()
                 features = inference.run(feed.crossing(fetched), feed.cut, inference.stages)
                 logits.append(head_logits(self.model.head, features).cpu())
         seconds = self.progress.seconds
@@ -449,21 +567,99 @@ class Stepper:
             batch_size=self.job.spec.training.batch_size,
         )
 
-    def checkpoint(self, optimizer: StepOptimizer, step: int, epoch: int) -> None:
-        """Save the state if the last one is old, but not at the very end: the artifact is next.
+    def rest(self) -> None:
+        """Between two batches: leave if the run is asked to, save its state if the last is old.
+
+        Raises:
+            RunInterrupted: The listener asks the run to stop.
+        """
+        self.leave_if_asked()
+        waited = time.perf_counter() - self.last_checkpoint
+        if waited >= self.job.spec.checkpoint.every_seconds:
+            self.save()
+
+    def leave_if_asked(self) -> None:
+        """Raise RunInterrupted if the listener asks the run to stop. Nothing is half done here."""
+        kind = self.listener.asked_to_stop()
+        if kind is not None:
+            raise stopped(kind, self.progress, self.job.plan, self.folder)
+
+    def save(self) -> None:
+        """Save the state of the run, if it is where it can be saved."""
+        if self.underway is not None:
+            path = save_checkpoint(self.folder, self.state(self.underway))
+            self.last_checkpoint = time.perf_counter()
+            self.listener.checkpoint_saved(path)
+
+    def state(self, now: Underway) -> State:
+        """Return everything that the run is at this moment, between two batches.
 
         Args:
-            optimizer: Of the step.
-            step: Index of the step.
-            epoch: Epochs of the whole run that are done.
+            now: The step that trains.
         """
-        waited = time.perf_counter() - self.last_checkpoint
-        last = epoch == self.job.plan.epochs
-        if last or waited < self.job.spec.checkpoint.every_seconds:
-            return
-        position = Position(step, epoch, epoch * self.job.plan.batches_per_epoch)
-        save_checkpoint(self.folder / "checkpoints", self.model, optimizer, position)
-        self.last_checkpoint = time.perf_counter()
+        trainer, watch = now.trainer, now.watch
+        weights: dict[str, Snapshot] = {
+            f"snapshot {n}": kept for n, kept in enumerate(self.snapshots.values())
+        }
+        if watch is not None and watch.state is not None:
+            weights[_BEST] = watch.state
+        progress = self.progress.as_json()
+        progress["images_decoded"] += self.loaded.images_decoded
+        work = trainer.feed.features.work
+        step = {
+            "first_epoch": now.step.first_epoch,
+            "epoch": vars(trainer.so_far),
+            "arrival": trainer.arrival.state(),
+            "scaler": trainer.optimizer.scaler.state_dict(),
+            "watch": None if watch is None else watch.facts(),
+            "frozen": dict(now.frozen),
+            "work": vars(now.work),
+            "seconds": time.perf_counter() - now.started,
+        }
+        return State(
+            position=Position(now.index, self.progress.epochs_done, trainer.so_far.batches),
+            facts={
+                "progress": progress,
+                "work": vars(work),
+                "contract_seconds": self.contract.seconds,
+                "left_over": self.left_over,
+                "snapshots": list(self.snapshots),
+                "picked": {str(index): picked for index, picked in self.picked.items()},
+                "step": step,
+            },
+            model=dict(self.model.tensors()),
+            optimizer=packed(trainer.optimizer.state_by_name()),
+            generator=generator_states(self.model.device),
+            weights=packed(weights),
+        )
+
+    def take_over(self, saved: State) -> None:
+        """Be where a run was, but for the step that it was in.
+
+        Args:
+            saved: The state of a run of the same plan.
+
+        Raises:
+            OutputError: It is of another network.
+        """
+        if saved.model.keys() != self.model.tensors().keys():
+            raise OutputError(
+                f"the checkpoints in `{self.folder}` are of another network",
+                hint="a library may have changed since; `environment.json` has their versions",
+            )
+        put_back(self.model, saved.model)
+        self.contract.forget(saved.model)
+        self.inference.update()
+        facts, weights = saved.facts, unpacked(saved.weights)
+        self.progress.add_earlier(facts["progress"])
+        self.boundary.features.work.add(Work(**facts["work"]))
+        self.contract.seconds += facts["contract_seconds"]
+        self.left_over = facts["left_over"]
+        self.snapshots = {
+            name: weights[f"snapshot {n}"] for n, name in enumerate(facts["snapshots"])
+        }
+        for index, picked in facts["picked"].items():
+            self.take_pick(int(index), picked)
 
     def write_line(self, name: str, record: dict[str, Any]) -> None:
         """Add a record to a file of the run directory.

@@ -182,7 +182,9 @@ class CheckpointSpec(BaseModel):
     model_config = FORBID
 
     every_seconds: float = Field(
-        default=60.0, gt=0.0, description="At the end of an epoch, if the last one is this old."
+        default=60.0,
+        gt=0.0,
+        description="Between two batches, if the last one is this old. `tlf run --resume` goes on there.",
     )
 
 

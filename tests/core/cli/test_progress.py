@@ -104,9 +104,7 @@ def test_a_live_line_is_taken_away_and_the_cursor_given_back():
 def test_what_a_stop_would_leave_is_known_once_the_directory_is_there():
     kept = []
     shown(terminal=False, kept=kept)
-    assert kept == [
-        "its plan, and metrics and checkpoints as far as they go, are kept in `runs/small`"
-    ]
+    assert kept == ["to go on: tlf run --resume runs/small"]
 
 
 @pytest.mark.parametrize(

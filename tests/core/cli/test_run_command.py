@@ -129,27 +129,86 @@ def test_a_folder_that_is_no_run_is_said_so(tlf, tmp_path, photographs):
     assert "holds no finished run" in err
 
 
-def test_ctrl_c_in_training_ends_within_two_seconds_and_says_what_is_kept(
-    start_tlf, spec_file, tmp_path
-):
-    process = start_tlf("run", spec_file, "--set", "training.epochs=100000")
+def begin(start_tlf, *words):
+    """Start a run that never ends by itself, and wait until it trains."""
+    process = start_tlf("run", *words)
     for line in process.stderr:
-        if line.startswith("epoch 1/"):
-            break
-    else:
-        pytest.fail("the run did not begin")
+        if line.startswith("epoch "):
+            return process
+    return pytest.fail("the run did not begin")
+
+
+@pytest.fixture
+def endless(start_tlf, spec_file):
+    return begin(start_tlf, spec_file, "--set", "training.epochs=100000")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_in_training_saves_its_state_and_says_how_to_go_on(
+    endless, start_tlf, tmp_path, number, code
+):
     started = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert time.monotonic() - started < 2
-    assert (process.returncode, out) == (130, "")
+    endless.send_signal(number)
+    out, err = endless.communicate(timeout=60)
+    assert time.monotonic() - started < 5
+    assert (endless.returncode, out) == (code, "")
     directory = tmp_path / "runs" / "small"
+    assert "saving the state of the run (Ctrl-C again leaves at once)" in err
     assert re.search(r"^stopped after \d+ of 100000 epochs$", err, re.MULTILINE)
-    assert err.splitlines()[-1] == (
-        f"its plan, and metrics and checkpoints as far as they go, are kept in `{directory}`"
-    )
+    assert err.splitlines()[-1] == f"to go on: tlf run --resume {directory}"
     assert "Traceback" not in err
-    assert (directory / "metrics.jsonl").is_file()
+    assert len(list((directory / "checkpoints").iterdir())) == 1
+
+    done = len((directory / "metrics.jsonl").read_text().splitlines())
+    again = begin(start_tlf, "--resume", directory)
+    again.send_signal(signal.SIGINT)
+    again.communicate(timeout=60)
+    metrics = (directory / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in metrics] == list(range(1, len(metrics) + 1))
+    assert len(metrics) > done
+
+
+def test_a_second_ctrl_c_leaves_at_once(endless, tmp_path):
+    started = time.monotonic()
+    endless.send_signal(signal.SIGINT)
+    endless.send_signal(signal.SIGINT)
+    _, err = endless.communicate(timeout=60)
+    assert time.monotonic() - started < 5
+    assert endless.returncode == 130
+    assert err.splitlines()[-1] == f"to go on: tlf run --resume {tmp_path / 'runs' / 'small'}"
+    assert "Traceback" not in err
+
+
+def test_a_killed_run_goes_on_and_prints_its_result(tlf, spec_file, tmp_path):
+    directory = tmp_path / "killed"
+    code, out, err = tlf("run", spec_file, "--output-directory", directory)
+    assert (code, out.splitlines()[-1]) == (0, str(directory))
+    (directory / "report.json").unlink()
+
+    code, out, err = tlf("run", "--resume", directory)
+    assert (code, out.splitlines()[-1]) == (0, str(directory))
+    assert (directory / "report.json").is_file()
+    code, out, err = tlf("run", "--resume", directory, "--json")
+    assert json.loads(out)["directory"] == str(directory)
+
+    code, out, err = tlf("run", spec_file, "--resume", directory, "--set", "seed=5")
+    assert (code, out) == (2, "")
+    assert "seed: nothing then, `5` now" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "there is no SPEC"),
+        (["--resume", "x", "--output-directory", "y"], "exclude each other"),
+        (["--resume", "nowhere"], "`nowhere` does not exist"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_a_usage_error(tlf, words, message):
+    code, out, err = tlf("run", *words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "hint: " in err
 
 
 def test_ctrl_c_before_training_leaves_nothing(start_tlf, spec_file, tmp_path):

@@ -1,116 +1,184 @@
 """Checkpoints: everything goes round, and damage is seen before anything is taken over."""
 
 import json
+import subprocess
+from dataclasses import replace
 
 import pytest
 import torch
 
-from tlf.engine.checkpoint import Position, load_checkpoint, save_checkpoint
-from tlf.engine.loop import training_loss
-from tlf.engine.network import build_network
-from tlf.engine.optimizer import StepOptimizer
-from tlf.errors import RunError
+from tlf.engine.checkpoint import Position, State, load_checkpoint, save_checkpoint
+from tlf.errors import OutputError
 
 
 @pytest.fixture
-def trained(job, model):
-    """The optimizer of a network after two batches."""
-    return train_two_batches(job, model)
+def state():
+    return State(
+        position=Position(step=1, epoch=3, batch=7),
+        facts={"loss": 0.1 + 0.2, "names": ["a", "é"]},
+        model={"weight": torch.randn(3, 2), "count": torch.tensor(7)},
+        optimizer={"weight|exp_avg": torch.randn(3, 2)},
+        generator={"torch": torch.get_rng_state()},
+        weights={},
+    )
 
 
-def train_two_batches(job, model):
-    optimizer = optimizer_of(job, model)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        for _ in range(2):
-            train_batch(job, model, optimizer)
-    return optimizer
+@pytest.fixture
+def run(tmp_path):
+    """A run directory with a line of metrics in it."""
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n')
+    return tmp_path
 
 
-def optimizer_of(job, model):
-    (step,) = job.plan.steps
-    model.thaw(step.trainable)
-    return StepOptimizer(model, step, job.spec.training, job.device.precision)
+def load(run):
+    said = []
+    return load_checkpoint(run, said.append), said
 
 
-def train_batch(job, model, optimizer):
-    images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 0, 1])
-    loss = training_loss(model, images, 0, labels, spec=job.spec, device=job.device)
-    optimizer.backward(loss)
-    optimizer.step(1.0)
+def assert_equal(one, other):
+    assert (one.position, one.facts) == (other.position, other.facts)
+    for name in ("model", "optimizer", "generator", "weights"):
+        mine, its = getattr(one, name), getattr(other, name)
+        assert mine.keys() == its.keys()
+        assert all(tensor.equal(its[key]) for key, tensor in mine.items())
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-def test_training_goes_on_from_a_checkpoint_to_the_same_bytes(
-    job, half_job, model, tmp_path, precision
-):
-    job = half_job if precision == "float16" else job
-    trained = train_two_batches(job, model)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        path = save_checkpoint(tmp_path, model, trained, Position(step=0, epoch=1, batch=2))
-        train_batch(job, model, trained)
-
-        other = build_network(job)
-        optimizer = optimizer_of(job, other)
-        assert load_checkpoint(path, other, optimizer) == Position(step=0, epoch=1, batch=2)
-        train_batch(job, other, optimizer)
-    expected = model.state_dict()
-    assert all(value.equal(expected[name]) for name, value in other.state_dict().items())
+def flip(path, place=-1):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
 
 
-def test_the_scale_of_float16_goes_round(half_job, model, tmp_path):
-    trained = train_two_batches(half_job, model)
-    trained.scaler.load_state_dict(trained.scaler.state_dict() | {"scale": 8.0})
-    path = save_checkpoint(tmp_path, model, trained, Position(0, 1, 2))
-    other = optimizer_of(half_job, model)
-    load_checkpoint(path, model, other)
-    assert other.scaler.state_dict() == trained.scaler.state_dict()
-    assert other.scale == 8.0
+def test_everything_goes_round_to_the_last_bit(run, state):
+    save_checkpoint(run, state)
+    loaded, said = load(run)
+    assert_equal(loaded, state)
+    assert said == []
 
 
-def test_a_checkpoint_of_another_precision_is_refused(half_job, model, trained, tmp_path):
-    path = save_checkpoint(tmp_path, model, trained, Position(0, 1, 2))
-    with pytest.raises(RunError, match="was made in another precision"):
-        load_checkpoint(path, model, optimizer_of(half_job, model))
+def test_a_run_that_has_saved_nothing_begins_at_its_start_without_its_lines(run):
+    assert load(run) == (None, [])
+    assert (run / "metrics.jsonl").read_text() == ""
 
 
-def test_the_optimizers_state_is_kept_by_parameter_name(model, trained, tmp_path):
-    from safetensors.torch import load_file
-
-    path = save_checkpoint(tmp_path, model, trained, Position(0, 1, 2))
-    state = load_file(path / "optimizer.safetensors")
-    assert "head.linear.weight|exp_avg" in state
-    assert "backbone.conv1.0.weight|step" in state
-
-
-@pytest.mark.parametrize(
-    "name", ["model.safetensors", "optimizer.safetensors", "generator.safetensors"]
-)
-def test_a_changed_byte_is_seen_and_nothing_is_taken_over(model, trained, tmp_path, name):
-    path = save_checkpoint(tmp_path, model, trained, Position(0, 1, 2))
-    content = bytearray((path / name).read_bytes())
-    content[-1] ^= 1
-    (path / name).write_bytes(content)
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    with pytest.raises(RunError, match=f"`{name}` has changed"):
-        load_checkpoint(path, model, trained)
-    assert all(value.equal(before[key]) for key, value in model.state_dict().items())
+def test_the_last_one_counts_and_two_are_kept(run, state):
+    for batch in range(4):
+        save_checkpoint(run, replace(state, position=Position(0, 0, batch)))
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["000003", "000004"]
+    loaded, _ = load(run)
+    assert loaded.position.batch == 3
 
 
-def test_a_checkpoint_without_its_state_is_refused(model, trained, tmp_path):
-    path = save_checkpoint(tmp_path, model, trained, Position(0, 1, 2))
-    (path / "state.json").write_text(json.dumps({"format_version": 1}))
-    with pytest.raises(RunError, match="cannot be read"):
-        load_checkpoint(path, model, trained)
+def test_numbers_go_on_beyond_six_digits(run, state):
+    save_checkpoint(run, state).rename(run / "checkpoints" / "999999")
+    assert save_checkpoint(run, state).name == "1000000"
+    (run / "checkpoints" / "999999" / "state.json").unlink()
+    assert load(run)[1] == []
 
 
-def test_no_file_of_a_checkpoint_is_a_pickle(model, trained, tmp_path):
-    path = save_checkpoint(tmp_path, model, trained, Position(0, 1, 2))
-    assert {file.suffix for file in path.iterdir()} == {".safetensors", ".json"}
+def test_lines_that_came_later_are_cut_off_and_earlier_ones_are_not(run, state):
+    save_checkpoint(run, state)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 2}\n{"ep')
+    (run / "timings.jsonl").write_text("{}\n")
+    load(run)
+    assert (run / "metrics.jsonl").read_text() == '{"epoch": 1}\n'
+    assert (run / "timings.jsonl").read_text() == ""
 
 
-def test_the_newest_two_are_kept_whatever_their_numbers(model, trained, tmp_path):
-    for epoch in (9998, 9999, 10000):
-        save_checkpoint(tmp_path, model, trained, Position(0, epoch, epoch))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["epoch-009999", "epoch-010000"]
+@pytest.mark.parametrize("text", ["", '{"epoch": 9}\n', '{"epoch": 1}'])
+def test_a_checkpoint_whose_lines_are_not_there_any_more_is_damaged(run, state, text):
+    save_checkpoint(run, state)
+    (run / "metrics.jsonl").write_text(text)
+    with pytest.raises(OutputError, match="every checkpoint in"):
+        load(run)
+    assert (run / "metrics.jsonl").read_text() == text
+
+
+FILES = ["model", "optimizer", "generator"]
+
+
+@pytest.mark.parametrize("name", [*(f"{name}.safetensors" for name in FILES), "state.json"])
+@pytest.mark.parametrize("place", [0, 20, -1])
+def test_a_changed_bit_is_seen_and_the_one_before_is_taken(run, state, name, place):
+    before = replace(state, position=Position(0, 0, 1))
+    save_checkpoint(run, before)
+    path = save_checkpoint(run, state)
+    flip(path / name, place)
+    loaded, said = load(run)
+    assert_equal(loaded, before)
+    assert said == [f"the checkpoint `{path}` is damaged: `{name}` has changed"]
+    assert not path.exists()
+
+
+def test_any_changed_bit_of_the_digests_is_seen(run, state):
+    path = save_checkpoint(run, state) / "SHA256SUMS"
+    content = path.read_bytes()
+    for place in range(0, len(content), 7):
+        flip(path, place)
+        with pytest.raises(OutputError, match="every checkpoint in"):
+            load(run)
+        path.write_bytes(content)
+    assert load(run)[0] is not None
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "state.json", "SHA256SUMS"])
+def test_a_file_that_is_gone_is_damage(run, state, name):
+    (save_checkpoint(run, state) / name).unlink()
+    with pytest.raises(OutputError, match="every checkpoint in") as caught:
+        load(run)
+    assert "begin the run from its start" in caught.value.hint
+
+
+def test_a_file_that_the_digests_leave_out_is_damage(run, state):
+    path = save_checkpoint(run, state)
+    (path / "optimizer.safetensors").unlink()
+    lines = (path / "SHA256SUMS").read_text().splitlines(keepends=True)
+    (path / "SHA256SUMS").write_text("".join(line for line in lines if "optimizer" not in line))
+    with pytest.raises(OutputError, match="every checkpoint in"):
+        load(run)
+
+
+def test_a_checkpoint_of_another_format_is_said_to_be_one(run, state, monkeypatch):
+    monkeypatch.setattr("tlf.engine.checkpoint.FORMAT_VERSION", 1)
+    save_checkpoint(run, state)
+    monkeypatch.undo()
+    said = []
+    with pytest.raises(OutputError):
+        load_checkpoint(run, said.append)
+    assert "its format is 1, not 2" in said[0]
+
+
+def test_the_digests_are_checked_by_the_usual_tool_too(run, state):
+    path = save_checkpoint(run, state)
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=path, check=True)
+
+
+def test_what_is_half_written_or_half_removed_is_no_checkpoint_and_goes_away(run, state):
+    save_checkpoint(run, state)
+    half = run / "checkpoints" / ".000002.tmp"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"half")
+    assert load(run)[0] is not None
+    assert not half.exists()
+
+
+@pytest.mark.parametrize("fails", ["write_tensors", "write_json", "write_text", "sync_folder"])
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(run, state, monkeypatch, fails):
+    save_checkpoint(run, state)
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"tlf.engine.checkpoint.{fails}", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(run, replace(state, position=Position(2, 2, 2)))
+    monkeypatch.undo()
+    assert [path.name for path in (run / "checkpoints").iterdir()] == ["000001"]
+    assert_equal(load(run)[0], state)
+
+
+def test_no_file_of_a_checkpoint_is_a_pickle(run, state):
+    names = {path.name for path in save_checkpoint(run, state).iterdir()}
+    assert names == {*(f"{name}.safetensors" for name in FILES), "state.json", "SHA256SUMS"}
+    json.loads((run / "checkpoints" / "000001" / "state.json").read_text())

@@ -15,11 +15,9 @@ def losses(run):
 
 
 def test_a_run_in_float16_learns_and_says_so(run_in_half):
-    run = run_in_half(training={"epochs": 3, "batch_size": 8}, checkpoint={"every_seconds": 1e-9})
+    run = run_in_half(training={"epochs": 3, "batch_size": 8})
     assert losses(run)[-1] < losses(run)[0]
     assert run.report["precision"] == "float16"
-    (*_, last) = sorted((run.directory / "checkpoints").iterdir())
-    assert json.loads((last / "state.json").read_text())["scaler"]["scale"] >= 1
 
 
 def test_batches_whose_gradients_overflow_change_nothing_and_fail_nothing(run_in_half, scale_from):
@@ -37,7 +35,7 @@ def test_batches_whose_gradients_overflow_change_nothing_and_fail_nothing(run_in
 
 def test_gradients_that_stay_infinite_fail_the_run_with_a_way_out(run_in_half, scale_from):
     scale_from(2**-11)
-    with pytest.raises(RunError, match=r"step `all`, epoch 1, stay infinite in float16") as caught:
+    with pytest.raises(RunError, match=r"stay infinite in float16, .* `all`, epoch 1") as caught:
         run_in_half()
     assert "set `device.options.precision` to `float32`" in caught.value.hint
 

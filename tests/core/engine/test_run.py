@@ -404,13 +404,6 @@ def test_a_place_that_cannot_be_written_to_is_an_error(small_spec, tmp_path):
         tlf.run({**small_spec, "output": str(tmp_path / "file" / "runs")})
 
 
-def test_checkpoints_are_written_between_epochs_and_only_the_last_two_are_kept(run):
-    training = {"epochs": 5, "batch_size": 8}
-    finished = run(training=training, checkpoint={"every_seconds": 1e-9})
-    folder = finished.directory / "checkpoints"
-    assert [path.name for path in sorted(folder.iterdir())] == ["epoch-000003", "epoch-000004"]
-
-
 def test_bfloat16_trains_too_and_the_artifact_remembers_it(run):
     device = {"name": "cpu", "options": {"precision": "bfloat16"}}
     finished = run(strategy="full-fine-tuning", device=device)

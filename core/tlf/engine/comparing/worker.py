@@ -17,7 +17,7 @@ from typing import Any
 
 from tlf.engine.comparing.cells import run_cell
 from tlf.engine.comparing.grid import PlannedCell
-from tlf.engine.directory import remove_unpublished
+from tlf.engine.directory import remove_unfinished
 from tlf.engine.listener import Listener
 from tlf.errors import DataError
 from tlf.spec import RawSpec
@@ -86,7 +86,7 @@ def _read(orders: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         orders.put(line)
     # Safe at any time: every file of a run is written beside its place, or is a list of lines.
-    remove_unpublished()
+    remove_unfinished()
     os._exit(0)
 
 
