@@ -120,7 +120,9 @@ def _check_texts(kind: str, values: Iterable[object]) -> None:
         if not isinstance(value, str):
             raise _broken(f"the {kind} `{value!r}` is no text")
         if value != printable(value):
-            raise _broken(f"the {kind} `{printable(value)}` is no line of text that UTF-8 can hold")
+            raise _broken(
+                f"the {kind} `{printable(value)}` is no text that UTF-8 can hold in one line"
+            )
 
 
 def _broken(what: str, who: str = "data source") -> PluginError:

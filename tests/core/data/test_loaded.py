@@ -268,9 +268,15 @@ def _renamed(dataset, identity):
         ),
         (lambda d: _renamed(d, 7), "the id `7` is no text"),
         (lambda d: _renamed(d, ["x"]), "the id `.'x'.` is no text"),
-        (lambda d: _renamed(d, "caf\udce9"), r"the id `caf\\udce9` is no line of text that UTF-8"),
-        (lambda d: _renamed(d, "two\nlines"), r"the id `two\\nlines` is no line of text"),
-        (lambda d: _renamed(d, "\x1b[2J"), r"the id `\\x1b\[2J` is no line of text"),
+        (lambda d: _renamed(d, "caf\udce9"), r"the id `caf\\udce9` is no text that UTF-8 can hold"),
+        (
+            lambda d: _renamed(d, "two\nlines"),
+            r"the id `two\\nlines` is no text that UTF-8 can hold in one line",
+        ),
+        (
+            lambda d: _renamed(d, "\x1b[2J"),
+            r"the id `\\x1b\[2J` is no text that UTF-8 can hold in one line",
+        ),
         (lambda d: Dataset((0, 1, 2), d.splits), "the class `0` is no text"),
         (lambda d: Dataset(("a", "b", "\ud800"), d.splits), r"the class `\\ud800` is no text"),
         (lambda d: Dataset(d.classes, d.splits, ("\udce9",)), r"the note `\\udce9` is no text"),
