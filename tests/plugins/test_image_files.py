@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -142,6 +143,85 @@ def _big_endian_tiff(pixels):
     table = b"".join(struct.pack(">HHII", *entry) for entry in entries)
     header = b"MM\x00\x2a" + struct.pack(">I", 8 + pixels.nbytes)
     return header + pixels.tobytes() + struct.pack(">H", len(entries)) + table + bytes(4)
+
+
+def _tiff(pixels, bits, white_is_0=False):
+    """Return a grey TIFF as PIL does not write it."""
+    content = pixels.tobytes()
+    entries = [
+        (256, 3, 1, SIDE),  # width
+        (257, 3, 1, SIDE),  # height
+        (258, 3, 1, bits),
+        (259, 3, 1, 1),  # not compressed
+        (262, 3, 1, 0 if white_is_0 else 1),
+        (273, 4, 1, 8),  # where the pixels begin
+        (277, 3, 1, 1),  # channels
+        (278, 3, 1, SIDE),  # rows a strip
+        (279, 4, 1, len(content)),
+        (339, 3, 1, 3 if pixels.dtype.kind == "f" else 1),
+    ]
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    header = b"II\x2a\x00" + struct.pack("<I", 8 + len(content))
+    return header + content + struct.pack("<H", len(entries)) + table + bytes(4)
+
+
+@pytest.mark.parametrize(("dtype", "unit", "mode"), [("u1", 1, "L"), ("<u2", 257, "I;16")])
+def test_grey_in_a_tiff_where_0_is_white(dtype, unit, mode):
+    pixels = _halves(unit * 30, unit * 200, dtype)
+    found = _loaded(_tiff(pixels, 8 * pixels.itemsize, white_is_0=True), mode)
+    assert _is(found, (225,) * 3, (55,) * 3)
+
+
+def test_12_bit_grey_in_a_tiff():
+    # Two pixels of 12 bits in three bytes: 0xfff and 0xfff, 0x800 and 0x800.
+    row = bytes([0xFF, 0xFF, 0xFF] * (SIDE // 4) + [0x80, 0x08, 0x00] * (SIDE // 4))
+    pixels = np.frombuffer(row * SIDE, np.uint8)
+    assert _is(_loaded(_tiff(pixels, 12), "I;16"), WHITE, (128,) * 3)
+
+
+def test_floats_of_32_bits_in_a_tiff():
+    pixels = _halves(0.25, 1.0, "<f4")
+    assert _is(_loaded(_tiff(pixels, 32), "F"), (64,) * 3, WHITE)
+    pixels[0] = np.nan
+    pixels[1] = np.inf
+    assert _loaded(_tiff(pixels, 32), "F")[:2].tolist() == [[[0] * 3] * SIDE, [[255] * 3] * SIDE]
+
+
+def _png(header, *chunks):
+    """Return a PNG of 40 by 40 pixels that PIL does not write."""
+    head = struct.pack(">IIBBBBB", SIDE, SIDE, *header, 0, 0, 0)
+    everything = [(b"IHDR", head), *chunks, (b"IEND", b"")]
+    parts = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in everything
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "left", "right", "wanted"),
+    [
+        (2, (200, 30, 10), (20, 60, 220), ((200, 30, 10), (20, 60, 220))),
+        (4, (100, 255), (100, 51), ((100,) * 3, (224,) * 3)),
+    ],
+)
+def test_colour_and_grey_with_alpha_of_16_bits_in_a_png(kind, left, right, wanted):
+    halves = _halves(left, right).astype(">u2") * 257
+    rows = b"".join(b"\x00" + row.astype(">u2").tobytes() for row in halves)
+    content = _png((16, kind), (b"IDAT", zlib.compress(rows)))
+    assert _is(_loaded(content, {2: "RGB", 4: "RGBA"}[kind]), *wanted, tolerance=1)
+
+
+def test_ycck_in_a_jpeg():
+    cyan, magenta, yellow, black = (Image.fromarray(one) for one in _cmyk_channels())
+    ycc = Image.merge("RGB", (cyan, magenta, yellow)).convert("YCbCr")
+    # PIL inverts what it writes, and says that the colours are not those of YCCK.
+    written = [Image.fromarray(255 - np.asarray(channel)) for channel in ycc.split()]
+    content = bytearray(_file(Image.merge("CMYK", (*written, black)), "JPEG", quality=95))
+    transform = content.index(b"Adobe") + 11
+    assert content[transform] == 0
+    content[transform] = 2
+    assert _is(_loaded(bytes(content), "CMYK"), (0, 255, 255), (127, 127, 127), 8)
 
 
 def test_16_bit_grey_in_a_png():

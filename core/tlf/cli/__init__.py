@@ -21,7 +21,7 @@ from tlf.cli.compare import compare_command
 from tlf.cli.devices import devices_app
 from tlf.cli.init import init_command
 from tlf.cli.new import new_command
-from tlf.cli.output import make_printable, messages, silence, write_line
+from tlf.cli.output import make_printable, messages, silence, without_commands, write_line
 from tlf.cli.plan import plan_command
 from tlf.cli.plugins import plugins_app
 from tlf.cli.predict import predict_command
@@ -170,7 +170,8 @@ def _fail(error: TlfError, cause: BaseException, *, traceback: bool) -> int:
         console.print("".join(format_of.format_exception(cause)), soft_wrap=True)
     stopped = isinstance(error, RunInterrupted)
     console.print("" if stopped else "error: ", style="bold red", end="")
-    console.print(error.message, soft_wrap=True)
+    console.print(without_commands(error.message), soft_wrap=True)
     if error.hint:
-        console.print(error.hint if stopped else f"\nhint: {error.hint}", soft_wrap=True)
+        hint = without_commands(error.hint)
+        console.print(hint if stopped else f"\nhint: {hint}", soft_wrap=True)
     return error.exit_code

@@ -6,6 +6,7 @@ import codecs
 import io
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -38,6 +39,15 @@ def write_line(text: object) -> None:
         print(text, flush=True)  # noqa: T201 - this is where results leave
     except BrokenPipeError:
         silence(sys.stdout)
+
+
+def without_commands(text: str) -> str:
+    r"""Return a text that does nothing to a terminal: a file's name may hold commands to it (`\x1b`).
+
+    Args:
+        text: A message, of any number of lines.
+    """
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda one: repr(one[0])[1:-1], text)
 
 
 def write_json(value: object) -> None:

@@ -115,12 +115,14 @@ def broken_transform(what: str) -> PluginError:
 
 
 def _check_texts(kind: str, values: Iterable[object]) -> None:
-    # What is no UTF-8 could be written into no report.
+    # What is no UTF-8 could be written into no report, and each stands in one line of a message.
     for value in values:
         if not isinstance(value, str):
             raise _broken(f"the {kind} `{value!r}` is no text")
         if value != printable(value):
-            raise _broken(f"the {kind} `{printable(value)}` is no text that UTF-8 can hold")
+            raise _broken(
+                f"the {kind} `{printable(value)}` is no text that UTF-8 can hold in one line"
+            )
 
 
 def _broken(what: str, who: str = "data source") -> PluginError:

@@ -114,9 +114,10 @@ def in_background(make: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> G
         make: Runs in the thread.
         items: Its arguments.
     """
-    executor = start_threads(1)
+    # The thread ends with this generator. What blocks it is reading, for which it waits itself.
+    threads = start_threads(1)
     try:
-        with closing(ordered_results(executor, make, items, ahead=AHEAD)) as results:
+        with closing(ordered_results(threads, make, items, ahead=AHEAD)) as results:
             yield from results
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        threads.end()

@@ -101,6 +101,9 @@ def _check_bytes(content: object) -> None:
 
 def _from_file(content: bytes) -> Image.Image:
     image = Image.open(io.BytesIO(content))
+    if image.format == "EPS":
+        # A program in PostScript: PIL would start Ghostscript to run it.
+        raise UnreadableImageError("a PostScript file, which is a program and no image")
     # PIL warns above its limit and fails at twice that; here the limit is the limit.
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise UnreadableImageError(_too_large(image))

@@ -40,7 +40,7 @@ def read_headers(items: Sequence[Item]) -> list[Header | str]:
         items: What to look at.
     """
     pool = ThreadPool(None)
-    with pil_warnings_ignored(), closing(pool.map(_read, items)) as headers:
+    with pil_warnings_ignored(), closing(pool.map(_read, items, lambda item: item.id)) as headers:
         return list(headers)
 
 

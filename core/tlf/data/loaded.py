@@ -20,6 +20,7 @@ from tlf.data.audit import (
     check_what_is_left,
     refuse_unreadable,
 )
+from tlf.data.patience import TIMEOUT_SECONDS, Patience
 from tlf.data.reader import Read, Reader, Result, Wanted
 from tlf.errors import DataError
 from tlf.plugin import Dataset, Item, Transform
@@ -236,10 +237,12 @@ def load_dataset(  # noqa: PLR0913 - each has a name
     *,
     unreadable: Literal["error", "skip-and-report"],
     workers: int | None,
+    timeout_seconds: float | None = TIMEOUT_SECONDS,
     use: Use | None = None,
     digests: DigestMemory | None = None,
     decoded: DecodedImages | None = None,
     progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str], object] | None = None,
 ) -> Loaded:
     """Read every image of a data set, and decode those that are needed.
 
@@ -247,19 +250,23 @@ def load_dataset(  # noqa: PLR0913 - each has a name
         dataset: What to read.
         transform: Its `load` brings every image to one size.
         unreadable: Whether an image that cannot be read is an error, or is left out and listed.
-        workers: Threads that decode; 0 for none, None for one per core. Changes no result.
+        workers: Threads that decode, None for one per core; 0 for nothing in advance. Changes no
+            result.
+        timeout_seconds: How long to wait for one image, now and later; None for as long as it takes.
         use: What is made of the images; by default nothing, but all are decoded to see that they can
             be. An image that is not needed counts as readable.
         digests: Remembers files' contents, which are then not read again.
         decoded: Keeps decoded images for later. What it does not have is decoded again when used.
         progress: Called with the number of images read so far, and that of all.
+        warn: Hears of images that take long, now and later; in whatever thread waits for them.
 
     Raises:
-        DataError: Images cannot be read, or too few can.
+        DataError: Images cannot be read, or too few can, or one is never done with.
+        RunError: There is not enough memory for an image.
         PluginError: The data source or the transform breaks its contract.
     """
     check_dataset(dataset)
-    reader = Reader(transform, workers)
+    reader = Reader(transform, workers, Patience(timeout_seconds, warn))
     use = use or Use()
     collector = _Collector(
         dataset, reader, use, digests, decoded, stop_at_once=unreadable == "error"

@@ -16,11 +16,15 @@ from PIL.Image import Image
 
 from tlf.data.audit import broken_transform
 from tlf.data.decode import UnreadableImageError, decode, digest
+from tlf.data.patience import Patience
 from tlf.data.quiet import pil_warnings_ignored
 from tlf.data.reasons import reason_of
 from tlf.data.threads import ThreadPool
 from tlf.errors import PluginError
 from tlf.plugin import Item, Transform
+
+#: Larger files are not read, in bytes: the largest image that is safe to decode takes less than that.
+LARGEST_FILE = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def read_item(item: Item, use: Callable[[bytes | np.ndarray], ReadT]) -> ReadT |
         use: May raise `UnreadableImageError`.
     """
     try:
+        _check_size(item.path)
         return use(item.read())
     except UnreadableImageError as error:
         return error.reason
@@ -88,12 +93,15 @@ class Reader:
 
     Args:
         transform: Its `load` is applied to every image.
-        workers: Threads that decode; 0 for none, None for one per core.
+        workers: Threads that decode, None for one per core; 0 for nothing in advance.
+        patience: How long to wait for an item.
     """
 
-    def __init__(self, transform: Transform[Any], workers: int | None) -> None:
+    def __init__(
+        self, transform: Transform[Any], workers: int | None, patience: Patience | None = None
+    ) -> None:
         self._transform = transform
-        self._pool = ThreadPool(workers)
+        self._pool = ThreadPool(workers, patience)
         self._lock = threading.Lock()
         self.images_decoded = 0
 
@@ -102,8 +110,12 @@ class Reader:
 
         Args:
             wanted: What to read.
+
+        Raises:
+            DataError: It has been waited too long for an item.
         """
-        with pil_warnings_ignored(), closing(self._pool.map(self._read, wanted)) as results:
+        reading = self._pool.map(self._read, wanted, lambda one: one.item.id)
+        with pil_warnings_ignored(), closing(reading) as results:
             yield from results
 
     def _read(self, wanted: Wanted) -> Result:
@@ -130,6 +142,8 @@ class Reader:
     def _load(self, item: Item, image: Image) -> torch.Tensor:
         try:
             loaded = self._transform.load(image)
+        except MemoryError:
+            raise
         except Exception as error:
             raise PluginError(
                 f"the transform fails on `{item.id}`: {error or type(error).__name__}",
@@ -138,6 +152,15 @@ class Reader:
         if not isinstance(loaded, torch.Tensor):
             raise broken_transform(f"it loads `{item.id}` as {type(loaded).__name__}, no tensor")
         return loaded
+
+
+def _check_size(path: Path | None) -> None:
+    # It would be read as a whole, and then turn out to be a film, or an archive.
+    size = 0 if path is None else path.stat().st_size
+    if size > LARGEST_FILE:
+        raise UnreadableImageError(
+            f"a file of {size / 1e9:.1f} GB, more than the {LARGEST_FILE / 1e9:g} GB that are read"
+        )
 
 
 def _stat(path: Path | None) -> os.stat_result | None:

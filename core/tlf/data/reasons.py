@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
+
+#: Control characters, halves of surrogate pairs, and what else begins a new line.
+_NOT_SHOWN = frozenset({"Cc", "Cs", "Zl", "Zp"})
+
 
 def reason_of(error: Exception) -> str:
     """Return what an error says: one line that begins in lower case, without a full stop.
@@ -15,9 +20,15 @@ def reason_of(error: Exception) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Return a text that UTF-8 can hold: half a surrogate pair is written as `\udce9`.
+    r"""Return a text as one line that UTF-8 can hold, and that does nothing to a terminal.
 
     Args:
-        text: Any text; names of files may hold such halves.
+        text: Any text; names of files may hold line breaks (written as `\n`), commands to a terminal
+            (`\x1b`) and halves of surrogate pairs (`\udce9`).
     """
-    return text.encode("utf-8", "backslashreplace").decode()
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if unicodedata.category(character) in _NOT_SHOWN
+        else character
+        for character in text
+    )

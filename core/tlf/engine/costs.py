@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing, suppress
 from math import prod
 from typing import TYPE_CHECKING
 
 import torch
 from PIL import Image
 
-from tlf.data import decode
-from tlf.data.reader import read_item
+from tlf.data.patience import Patience
+from tlf.data.reader import Read, Reader, Wanted
 from tlf.data.threads import core_count
+from tlf.errors import DataError
 from tlf.planning import Costs
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ VIEW_SECONDS = 1e-3
 
 #: How many images are decoded to see how long that takes.
 TRIED_IMAGES = 4
+
+#: How long to wait for one of them.
+PATIENT_SECONDS = 5.0
 
 
 def assumed_costs(job: Job) -> Costs:
@@ -79,13 +84,16 @@ def _grey_image(job: Job) -> torch.Tensor:
 def _try_images(job: Job) -> tuple[float, torch.Tensor]:
     """Return the seconds to decode an image, and one such image."""
     loaded, seconds = _grey_image(job), []
-    for item in job.dataset.splits["train"][:TRIED_IMAGES]:
+    wanted = [Wanted(item) for item in job.dataset.splits["train"][:TRIED_IMAGES]]
+    reader = Reader(job.transform, 0, Patience(PATIENT_SECONDS))
+    # What cannot be read, or never is, is found and said when all images are read.
+    with closing(reader.read(wanted)) as results, suppress(DataError):
         started = time.perf_counter()
-        # What cannot be read is found, and said, when all images are read.
-        image = read_item(item, decode)
-        if not isinstance(image, str):
-            loaded = job.transform.load(image)
-            seconds.append(time.perf_counter() - started)
+        for result in results:
+            if isinstance(result, Read) and result.image is not None:
+                loaded = result.image
+                seconds.append(time.perf_counter() - started)
+            started = time.perf_counter()
     # The quickest: the others may have met something else that was going on.
     return min(seconds, default=DECODE_SECONDS), loaded
 

@@ -264,10 +264,12 @@ class Running:
             self.job.transform,
             unreadable=self.job.spec.data.unreadable,
             workers=self.job.spec.training.workers,
+            timeout_seconds=self.job.spec.data.timeout_seconds,
             use=filling,
             digests=memory,
             decoded=self.boundary.images,
             progress=self.listener.loading,
+            warn=self.warn,
         )
         filling.finish()
         if memory is not None:

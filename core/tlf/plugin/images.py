@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,15 @@ IMAGE_SUFFIXES = frozenset(
     }
 )
 
+#: Folders that computers make beside those of people's, with copies, thumbnails or leftovers in them.
+_LEFTOVERS = frozenset(
+    {"$RECYCLE.BIN", "@eaDir", "System Volume Information", "__MACOSX", "lost+found"}
+)
+
 _Turn = Image.Transpose
+
+#: Tags of a TIFF that Pillow leaves to its users where a pixel is a number of more than 8 bits.
+_BITS, _PHOTOMETRIC = 258, 262
 
 #: What brings an image upright, by the value of the EXIF tag that says how the camera was held.
 _UPRIGHT = {
@@ -60,7 +68,8 @@ def is_image_file(path: Path) -> bool:
 def files_below(folder: Path) -> Iterator[Path]:
     """Yield the files in a folder and in the folders inside it, in a fixed order.
 
-    Links are followed, each folder is visited once, and what is hidden is passed over.
+    Links are followed, but not to folders above, and each folder is visited once. What is hidden is
+    passed over, and so is what systems leave behind: `__MACOSX`, say.
 
     Args:
         folder: Where to begin.
@@ -68,7 +77,8 @@ def files_below(folder: Path) -> Iterator[Path]:
     Raises:
         DataError: A folder may not be read.
     """
-    return _walk(folder, set())
+    # A link to a folder above would bring in what lies beside this one: another class, say.
+    return _walk(folder, set(folder.resolve().parents))
 
 
 def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -81,7 +91,7 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
         DataError: It may not be read.
     """
     try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        paths = sorted(path for path in folder.iterdir() if not _is_hidden(path.name))
     except OSError as error:
         raise DataError(
             f"`{folder}` cannot be read ({(error.strerror or str(error)).lower()})",
@@ -92,7 +102,7 @@ def list_folder(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
-    # Links may lead in circles, so a folder is visited once, whatever it is called.
+    # Links may lead in circles, so a folder is visited once at most, whatever it is called.
     real = folder.resolve()
     if real in seen:
         return
@@ -101,6 +111,10 @@ def _walk(folder: Path, seen: set[Path]) -> Iterator[Path]:
     yield from files
     for inside in folders:
         yield from _walk(inside, seen)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in _LEFTOVERS
 
 
 def _is_folder(path: Path) -> bool:
@@ -115,11 +129,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """Return an image of any mode as RGB: upright, opaque, 8 bits a channel.
 
     The EXIF orientation is applied, what is transparent shows white, and of an animation the first
-    frame is taken. 16 bits are scaled from their whole range, not from the image's own: 65535 is
-    white, so that a brightness means the same in every image of a data set. Numbers of 32 bits have
-    no agreed range, so the smallest usual one that holds an image's values is taken: 0..65535 for
-    integers; 0..1, 0..255 or 0..65535 for floats. Only an image whose values lie in none of them is
-    scaled from its own least to its own greatest.
+    frame is taken. 12 and 16 bits are scaled from their whole range, not from the image's own: 65535
+    is white, so that a brightness means the same in every image of a data set. Numbers of 32 bits
+    have no agreed range, so the smallest usual one that holds an image's values is taken: 0..65535
+    for integers; 0..1, 0..255 or 0..65535 for floats. Only an image whose values lie in none of them
+    is scaled from its own least to its own greatest.
 
     Args:
         image: In any mode of PIL's.
@@ -134,9 +148,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
     image = next(ImageSequence.Iterator(image))
     # Some formats turn the image themselves while loading, and then drop the tag.
     image.load()
+    tags = getattr(image, "tag_v2", {})
     image = _upright(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _from_numbers(image).convert("RGB")
+        return _from_numbers(image, tags).convert("RGB")
     if image.has_transparency_data:
         return _on_white(image)
     return image if image.mode == "RGB" else image.convert("RGB")
@@ -162,14 +177,20 @@ def _on_white(image: Image.Image) -> Image.Image:
     return canvas
 
 
-def _from_numbers(image: Image.Image) -> Image.Image:
+def _from_numbers(image: Image.Image, tags: Mapping[int, object]) -> Image.Image:
     values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=np.inf, neginf=-np.inf)
     finite = values[np.isfinite(values)]
     least, greatest = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    low, high = _range(image.mode, float(least), float(greatest))
+    if image.mode.startswith("I;16") and tags.get(_BITS) == (12,):
+        low, high = 0.0, 4095.0
+    else:
+        low, high = _range(image.mode, float(least), float(greatest))
     # 65535 / 255 = 257: 16 bits are divided by 257.
     scaled = (np.clip(values, low, high) - low) * 255.0 / (high - low)
     grey = np.rint(scaled).astype(np.uint8)
+    if tags.get(_PHOTOMETRIC) == 0:
+        # 0 is white in this file.
+        grey = 255 - grey
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
         grey[values == transparent] = 255

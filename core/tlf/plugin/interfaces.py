@@ -384,6 +384,7 @@ class Item:
 
     Attributes:
         id: Unique within its data set and the same in every run: a path below the data's folder, say.
+            One line of text, as the names of classes and the notes are.
         label: Index of its class in `Dataset.classes`.
         read: Returns the bytes of an image file, or the pixels as uint8 `(H, W)` or `(H, W, 3)`.
             Must work in another thread or process.

@@ -45,6 +45,13 @@ class DataSpec(PartSpec):
         description="What to do about a file that is no image: stop before training, or leave it "
         "out and list it in the report.",
     )
+    timeout_seconds: float | None = Field(
+        default=600.0,
+        gt=0.0,
+        allow_inf_nan=False,
+        description="How long to wait for one image to be read before the run stops and names it; "
+        "null for as long as it takes. One that takes a minute is named in a warning.",
+    )
 
 
 class BackboneSpec(PartSpec):
@@ -129,7 +136,8 @@ class TrainingSpec(BaseModel):
         default=None,
         ge=0,
         le=256,
-        description="Threads that decode images; null for one per processor core. Changes no result.",
+        description="Threads that decode images; null for one per processor core, 0 for one that "
+        "decodes none in advance. Changes no result.",
     )
 
 

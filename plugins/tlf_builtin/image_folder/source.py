@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import category
 
 from tlf.errors import DataError
 from tlf.plugin import Dataset, DataSource, Item, resolve_path
@@ -21,6 +22,9 @@ from tlf_builtin.image_folder.roles import is_role
 from tlf_builtin.image_folder.scan import Scan, check_folder, scan
 from tlf_builtin.image_folder.shots import keep_shots
 from tlf_builtin.image_folder.split import split_class
+
+#: Control characters, halves of surrogate pairs, and what else begins a new line.
+_NOT_SHOWN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 
 class ImageFolder(DataSource[ImageFolderOptions]):
@@ -160,5 +164,9 @@ def _below(folder: Path, path: Path) -> str:
 
 
 def _printable(name: str) -> str:
-    # A name that is no UTF-8 could be written into no report.
-    return name.encode("utf-8", "backslashreplace").decode()
+    # A name that is no UTF-8 could be written into no report; one with a line break or a command to a
+    # terminal would garble messages.
+    return "".join(
+        one.encode("unicode_escape").decode() if category(one) in _NOT_SHOWN else one
+        for one in name
+    )

@@ -153,3 +153,11 @@ def test_a_process_ends_with_the_exit_code_and_keeps_its_streams_apart(tlf_proce
     assert (done.stdout == b"") is (code != 0)
     assert (done.stderr == b"") is (code == 0)
     assert b"\x1b" not in done.stdout + done.stderr
+
+
+def test_an_error_does_nothing_to_a_terminal_whatever_a_file_is_called(failing):
+    error = TlfError("`\x1b[31mred\x07\x9b` is\n  no image: café", hint="remove `\x1b[2J`")
+    _, _, err = failing(error)
+    assert err == (
+        "error: `\\x1b[31mred\\x07\\x9b` is\n  no image: café\n\nhint: remove `\\x1b[2J`\n"
+    )

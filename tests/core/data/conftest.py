@@ -36,7 +36,7 @@ class Content:
 
     def __call__(self):
         self.reads += 1
-        if isinstance(self.content, Exception):
+        if isinstance(self.content, BaseException):
             raise self.content
         return self.content
 

@@ -1,7 +1,6 @@
 """Every image is in one batch of an epoch, and batches are made ahead without changing them."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -15,6 +14,7 @@ from tlf.data import (
     train_batches,
     view_of_epoch,
 )
+from tlf.data.threads import Threads
 
 
 @pytest.fixture
@@ -117,15 +117,16 @@ def test_batches_do_not_depend_on_threads_and_memory(
 def test_batches_are_made_in_another_thread_at_most_two_ahead(make_split, transform, monkeypatch):
     split = make_split(count=40)
     made, submitted = [], []
-    evaluate, submit = transform.evaluate, ThreadPoolExecutor.submit
+    evaluate, submit = transform.evaluate, Threads.submit
     transform.evaluate = lambda batch: made.append(threading.current_thread()) or evaluate(batch)
     batches = _epoch(split, transform, views="none")
 
     def recorded(self, function, *arguments):
-        submitted.extend(arguments)
+        # A batch is a list of places; an image to read is none.
+        submitted.extend(one for one in arguments if isinstance(one, list))
         return submit(self, function, *arguments)
 
-    monkeypatch.setattr(ThreadPoolExecutor, "submit", recorded)
+    monkeypatch.setattr(Threads, "submit", recorded)
     first = next(batches)
     assert submitted[0] == first[0][1]
     assert len(submitted) == 3

@@ -9,7 +9,7 @@ import torch
 
 from tlf.data import Skipped, Use, load_dataset
 from tlf.data.decode import decode, digest
-from tlf.errors import DataError, PluginError
+from tlf.errors import DataError, PluginError, RunError
 from tlf.plugin import Dataset
 
 
@@ -136,10 +136,36 @@ def test_whatever_reading_an_item_raises_or_returns_it_is_an_unreadable_image(
     assert loaded.skipped == (Skipped("train", "train/01.png", reason),)
 
 
-def test_an_item_too_large_for_the_memory_is_not_left_out(make_dataset, transform):
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_item_too_large_for_the_memory_is_named_and_not_left_out(
+    make_dataset, transform, workers
+):
     dataset = make_dataset(spoilt={"train/01.png": MemoryError()})
-    with pytest.raises(MemoryError):
-        _load(dataset, transform, unreadable="skip-and-report")
+    with pytest.raises(RunError, match=r"not enough memory to read `train/01.png`") as caught:
+        _load(dataset, transform, unreadable="skip-and-report", workers=workers)
+    assert "`training.workers`" in caught.value.hint
+
+
+def test_a_transform_that_needs_more_memory_than_there_is_is_no_fault_of_its_plugin(
+    make_dataset, transform
+):
+    def load(image):
+        raise MemoryError
+
+    transform.load = load
+    with pytest.raises(RunError, match=r"not enough memory to read `train/00.png`"):
+        _load(make_dataset(), transform)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("ending", [SystemExit(0), KeyboardInterrupt(), GeneratorExit()])
+def test_a_data_source_that_wants_to_end_the_process_is_named_with_the_item(
+    make_dataset, transform, workers, ending
+):
+    dataset = make_dataset(spoilt={"train/01.png": ending})
+    with pytest.raises(PluginError) as caught:
+        _load(dataset, transform, unreadable="skip-and-report", workers=workers)
+    assert str(caught.value) == f"reading `train/01.png` ends with {type(ending).__name__}"
 
 
 def test_bytes_of_any_kind_are_read_and_have_the_digest_of_the_file(make_dataset, transform):
@@ -243,6 +269,14 @@ def _renamed(dataset, identity):
         (lambda d: _renamed(d, 7), "the id `7` is no text"),
         (lambda d: _renamed(d, ["x"]), "the id `.'x'.` is no text"),
         (lambda d: _renamed(d, "caf\udce9"), r"the id `caf\\udce9` is no text that UTF-8 can hold"),
+        (
+            lambda d: _renamed(d, "two\nlines"),
+            r"the id `two\\nlines` is no text that UTF-8 can hold in one line",
+        ),
+        (
+            lambda d: _renamed(d, "\x1b[2J"),
+            r"the id `\\x1b\[2J` is no text that UTF-8 can hold in one line",
+        ),
         (lambda d: Dataset((0, 1, 2), d.splits), "the class `0` is no text"),
         (lambda d: Dataset(("a", "b", "\ud800"), d.splits), r"the class `\\ud800` is no text"),
         (lambda d: Dataset(d.classes, d.splits, ("\udce9",)), r"the note `\\udce9` is no text"),

@@ -53,7 +53,7 @@ def read_again(items: Iterable[Item], transform: Transform[Any]) -> Iterator[See
         return Seen(picture, transform.load(picture), identity)
 
     pool = ThreadPool(None)
-    with pil_warnings_ignored(), closing(pool.map(see, items)) as results:
+    with pil_warnings_ignored(), closing(pool.map(see, items, lambda item: item.id)) as results:
         yield from results
 
 
@@ -90,7 +90,7 @@ def describe_images(
 
 def _sizes(items: Sequence[Item]) -> dict[str, Any]:
     pool = ThreadPool(None)
-    with pil_warnings_ignored(), closing(pool.map(_header, items)) as headers:
+    with pil_warnings_ignored(), closing(pool.map(_header, items, lambda item: item.id)) as headers:
         found = [header for header in headers if header is not None]
     return {
         "width": _spread([width for width, _, _ in found]),
