@@ -18,6 +18,7 @@ from tlf.engine.environment import describe_environment
 from tlf.engine.features import Features
 from tlf.engine.freeze import FreezeContract
 from tlf.engine.listener import Listener, kept
+from tlf.engine.loaded_check import check_loaded
 from tlf.engine.metrics import Evaluation, measure
 from tlf.engine.network import build_network, inference_of
 from tlf.engine.observing import Observers
@@ -198,6 +199,7 @@ class Running:
             self.warn(note)
         for item in self.loaded.skipped:
             self.warn(f"left out `{item.id}` of {item.split}: {item.reason}")
+        check_loaded(self.loaded, leaks=self.job.spec.data.leaks, warn=self.warn)
         if self.loaded.skipped:
             self.replan()
 

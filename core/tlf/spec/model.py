@@ -45,6 +45,11 @@ class DataSpec(PartSpec):
         description="What to do about a file that is no image: stop before training, or leave it "
         "out and list it in the report.",
     )
+    leaks: Literal["error", "warn"] = Field(
+        default="error",
+        description="What to do about an image whose very content is in two splits: stop before "
+        "training, or go on and say so. `tlf data check` lists them.",
+    )
 
 
 class BackboneSpec(PartSpec):
