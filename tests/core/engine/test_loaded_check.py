@@ -85,7 +85,8 @@ def test_a_leak_into_the_images_that_are_held_out_to_choose_on_is_one(own):
     spec, folder = own
     for index in range(12):
         shutil.copy(
-            folder / "train" / "red" / f"{index:02d}.png", folder / "train" / "red" / f"x{index}.png"
+            folder / "train" / "red" / f"{index:02d}.png",
+            folder / "train" / "red" / f"x{index}.png",
         )
     run(spec)
     with pytest.raises(DataError, match=r"\(train\) = .* \(selection\)"):
@@ -113,7 +114,9 @@ def test_a_small_class_among_others_is_a_warning(own):
 def test_few_images_of_every_class_were_somebodys_choice(own):
     spec, _ = own
     spec["data"]["options"]["shots"] = 4
-    assert run(spec) == []
+    [about_shots] = run(spec)
+    assert "`shots` takes 4 of each class" in about_shots
+    assert "few-images" in [one.kind for one in check_data(spec).findings]
 
 
 def test_copies_in_one_split_are_left_to_the_check(own):
