@@ -34,7 +34,7 @@ def _options_of_data() -> None:
 
 @data_app.command("check")
 def check_command(spec: Spec, overrides: Set = None, as_json: Json = False) -> None:
-    """Look at every image: what cannot be read, is there twice, or is odd.
+    """Say what is broken, there twice, or odd among the images.
 
     Trains nothing. The exit code is 2 if something is wrong that a run would refuse.
     """
