@@ -32,6 +32,8 @@ COMMANDS = (
     ("cache", "show"),
     ("cache", "clear"),
     ("cache", "verify"),
+    ("data",),
+    ("data", "check"),
     ("plugins",),
     ("plugins", "list"),
     ("plugins", "show"),

@@ -55,12 +55,10 @@ def real_data():
     return Path(folder)
 
 
-@pytest.fixture(scope="session")
-def photographs(tmp_path_factory):
-    """Two classes that differ in colour: 24 to train on, 10 to validate on, of 40 by 48 pixels."""
-    folder = tmp_path_factory.mktemp("photographs")
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 12), ("val", 5)):
+def write_photographs(folder, counts, seed):
+    """Write so many photographs of each of two classes, which differ in colour, for each split."""
+    generator = np.random.default_rng(seed)
+    for split, count in counts.items():
         for name, channel in (("red", 0), ("blue", 2)):
             target = folder / split / name
             target.mkdir(parents=True)
@@ -68,7 +66,28 @@ def photographs(tmp_path_factory):
                 pixels = generator.integers(0, 120, (40, 48, 3), dtype=np.uint8)
                 pixels[..., channel] += 100
                 Image.fromarray(pixels).save(target / f"{index:02d}.png")
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """Two classes that differ in colour: 24 to train on, 10 to validate on, of 40 by 48 pixels."""
+    folder = tmp_path_factory.mktemp("photographs")
+    write_photographs(folder, {"train": 12, "val": 5}, seed=0)
     return folder
+
+
+@pytest.fixture(scope="session")
+def data_with_test(photographs, tmp_path_factory):
+    """The section `data` of a spec of the photographs, with ten others as the test split."""
+    others = tmp_path_factory.mktemp("others")
+    write_photographs(others, {"test": 5}, seed=1)
+    folders = {
+        "train": photographs / "train",
+        "validation": photographs / "val",
+        "test": others / "test",
+    }
+    options = {name: str(folder) for name, folder in folders.items()}
+    return {"name": "image-folder", "options": options}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import sys
 
 from tests.benchmarks import (
     comparing,
+    data_check,
     decoded,
     end_to_end,
     feature_extraction,
@@ -22,6 +23,7 @@ from tests.benchmarks import (
 
 BENCHMARKS = {
     "compare": comparing.main,
+    "data-check": data_check.main,
     "decoded-level": decoded.main,
     "end-to-end": end_to_end.main,
     "feature-extraction": feature_extraction.main,

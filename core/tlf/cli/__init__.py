@@ -18,6 +18,7 @@ from tlf.cli.backbones import backbones_app
 from tlf.cli.cache import cache_app
 from tlf.cli.check import check_command
 from tlf.cli.compare import compare_command
+from tlf.cli.data import data_app
 from tlf.cli.devices import devices_app
 from tlf.cli.init import init_command
 from tlf.cli.new import new_command
@@ -49,6 +50,7 @@ app.command("predict")(predict_command)
 app.command("report")(report_command)
 app.add_typer(backbones_app, name="backbones")
 app.add_typer(cache_app, name="cache")
+app.add_typer(data_app, name="data")
 app.add_typer(devices_app, name="devices")
 app.add_typer(plugins_app, name="plugins")
 app.add_typer(spec_app, name="spec")

@@ -20,6 +20,7 @@ from tlf.engine.features import Features
 from tlf.engine.files import read_json
 from tlf.engine.freeze import FreezeContract
 from tlf.engine.listener import Listener
+from tlf.engine.loaded_check import check_loaded
 from tlf.engine.metrics import Evaluation, measure
 from tlf.engine.network import build_network, inference_of
 from tlf.engine.observing import Observers
@@ -280,6 +281,7 @@ class Running:
             self.warn(note)
         for item in self.loaded.skipped:
             self.warn(f"left out `{item.id}` of {item.split}: {item.reason}")
+        check_loaded(self.loaded, leaks=self.job.spec.data.leaks, warn=self.warn)
         if self.loaded.skipped:
             self.replan()
 

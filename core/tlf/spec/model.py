@@ -52,6 +52,11 @@ class DataSpec(PartSpec):
         description="How long to wait for one image to be read before the run stops and names it; "
         "null for as long as it takes. One that takes a minute is named in a warning.",
     )
+    leaks: Literal["error", "warn"] = Field(
+        default="error",
+        description="What to do about an image whose very content is in two splits: stop before "
+        "training, or go on and say so. `tlf data check` lists them.",
+    )
 
 
 class BackboneSpec(PartSpec):

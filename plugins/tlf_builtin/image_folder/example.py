@@ -17,12 +17,13 @@ def write_example(folder: Path) -> Mapping[str, object]:
     Args:
         folder: An empty folder.
     """
-    for split, count in (("train", 4), ("val", 2)):
+    # No image of one split is in the other.
+    for split, count, shift in (("train", 4, 0), ("val", 2, 5)):
         for name, colour in _COLOURS.items():
             place = folder / split / name
             place.mkdir(parents=True)
             for number in range(count):
-                brighter = tuple(value + 10 * number for value in colour)
+                brighter = tuple(value + shift + 10 * number for value in colour)
                 image = Image.new("RGB", (40 + number, 36), brighter)
                 image.save(place / f"{name}-{number}.png")
     return {"train": "train", "validation": "val"}

@@ -3,7 +3,6 @@
 import copy
 import importlib
 import json
-import shutil
 
 import pytest
 import torch
@@ -139,12 +138,8 @@ def test_caching_changes_nothing_of_a_solved_head(run, method):
     assert results[0] == results[1] == results[2]
 
 
-def test_the_validation_images_choose_if_others_are_reported(run, photographs, tmp_path):
-    shutil.copytree(photographs / "val", tmp_path / "test")
-    folders = {"train": photographs / "train", "validation": photographs / "val"}
-    options = {name: str(folder) for name, folder in folders.items()}
-    data = {"name": "image-folder", "options": {**options, "test": str(tmp_path / "test")}}
-    solved = run("(Solve(name='probe'),)", data=data, **NONE).report["steps"][0]["solved"]
+def test_the_validation_images_choose_if_others_are_reported(run, data_with_test):
+    solved = run("(Solve(name='probe'),)", data=data_with_test, **NONE).report["steps"][0]["solved"]
     assert solved["chosen_on"] == "validation"
 
 

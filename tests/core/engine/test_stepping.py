@@ -3,7 +3,6 @@
 import copy
 import functools
 import json
-import shutil
 
 import pytest
 import torch
@@ -410,15 +409,13 @@ def test_what_is_put_back_and_frozen_then_is_proven_to_stay_as_it_is_now(run):
 
 
 def test_where_others_are_reported_the_validation_images_choose_and_none_are_held_out(
-    run, photographs, tmp_path
+    run, data_with_test
 ):
-    shutil.copytree(photographs / "val", tmp_path / "test")
-    folders = {"train": photographs / "train", "validation": photographs / "val"}
-    options = {name: str(folder) for name, folder in folders.items()}
-    data = {"name": "image-folder", "options": {**options, "test": str(tmp_path / "test")}}
     steps = (Train(name="head", trainable=("head",), epochs=1, on_no_gain="undo"),)
     training = {"epochs": 1, "batch_size": 8}
-    finished, watcher = run(lambda outline: steps, [0.5, 0.4], data=data, training=training)
+    finished, watcher = run(
+        lambda outline: steps, [0.5, 0.4], data=data_with_test, training=training
+    )
     assert {name: len(ids) for name, ids in splits_of(finished).items()} == {
         "train": 24,
         "validation": 10,

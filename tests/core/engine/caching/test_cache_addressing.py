@@ -323,9 +323,10 @@ def test_two_equal_images_are_one_row(run, force, own_pictures, open_cache):
     one = own_pictures / "train" / "red" / "00.bmp"
     for split in ("train", "val"):
         shutil.copy(one, own_pictures / split / "red" / "the-same.bmp")
-    cold = run(training=ONE_VIEW, data=data(own_pictures))
-    warm = run(training=ONE_VIEW, data=data(own_pictures))
-    uncached = run(training=ONE_VIEW, data=data(own_pictures), cache={"mode": "off"})
+    source = {**data(own_pictures), "leaks": "warn"}
+    cold = run(training=ONE_VIEW, data=source)
+    warm = run(training=ONE_VIEW, data=source)
+    uncached = run(training=ONE_VIEW, data=source, cache={"mode": "off"})
     assert cold.results == warm.results == uncached.results
     (entry,) = open_cache().entries()
     assert entry.rows == ALL
