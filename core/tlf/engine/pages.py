@@ -118,7 +118,9 @@ def add_page(folder: Path, warn: Callable[[str], None]) -> None:
     try:
         write_page(folder)
     except Exception as error:  # noqa: BLE001 - whatever it is, the results are on the disk
-        message = f"`{PAGE}` could not be written: {describe(error)}"
+        # The files were written just now: if they are not as expected, it is no damage.
+        cause = error.__cause__ if isinstance(error, OutputError) else None
+        message = f"`{PAGE}` could not be written: {describe(cause or error)}"
         warn(message)
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} warning: {message}\n"
         # What the page had no room for, the log may have none for either.
