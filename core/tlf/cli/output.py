@@ -15,6 +15,32 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+#: What a terminal obeys instead of showing it: names of files and classes may hold it, and text may.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+#: What stands in backticks is somebody's own word, and a line's end in it is no end of ours.
+_QUOTED = re.compile("`[^`]*`")
+
+
+def visible(text: str) -> str:
+    r"""Return a text that does nothing to a terminal: `\x1b` is written as such.
+
+    Ends of lines stay, but for those in backticks, where names stand.
+
+    Args:
+        text: Any text.
+    """
+    text = _CONTROLS.sub(_escape, text)
+    if text.count("`") % 2:
+        # Nobody can say which words are whose.
+        return text
+    return _QUOTED.sub(lambda found: found[0].replace("\n", "\\n"), text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return repr(found[0])[1:-1]
+
+
 def messages() -> Console:
     """Return the console for what the user should know: standard error."""
     from tlf.cli.console import StreamConsole
@@ -32,9 +58,13 @@ def results() -> Console:
 def write_line(text: object) -> None:
     """Write a line to standard output as it is, neither wrapped nor coloured.
 
+    On a terminal, what it would obey is written as an escape; a program that reads it gets it as it is.
+
     Args:
         text: A path, say.
     """
+    if sys.stdout.isatty():
+        text = _CONTROLS.sub(_escape, str(text))
     try:
         print(text, flush=True)  # noqa: T201 - this is where results leave
     except BrokenPipeError:
@@ -61,7 +91,8 @@ def write_json(value: object) -> None:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(value, indent=2)
-    write_line(text)
+    # JSON lets these stand as they are, and some terminals obey them.
+    write_line(re.sub("[\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def silence(stream: IO[str]) -> None:

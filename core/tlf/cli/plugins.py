@@ -127,7 +127,7 @@ def show_verbose(registry: Registry, kind: str | None) -> None:
     from tlf.cli.tables import table
 
     for record in _listed(registry, kind):
-        facts = [
+        facts: list[list[str | tuple[str, ...]]] = [
             ["from", record.origin],
             ["entry point", f"{record.name} = {record.value}"],
             ["file", str(record.file or "not found")],
@@ -135,11 +135,11 @@ def show_verbose(registry: Registry, kind: str | None) -> None:
         for entry in _provided(record, registry, kind):
             declaration = entry.declaration
             requires = ", ".join(map(_requirement, declaration.requires))
-            needs = f"\nrequires {requires}" if requires else ""
+            needs = (f"requires {requires}",) if requires else ()
             facts.append(
                 [
-                    f"{entry.kind}\n{declaration.name}",
-                    f"{declaration.summary}\n{declaration.target}{needs}",
+                    (entry.kind, declaration.name),
+                    (declaration.summary, declaration.target, *needs),
                 ]
             )
         results().print(table([record.name, _state(record)], facts))

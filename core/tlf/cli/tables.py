@@ -8,12 +8,13 @@ from rich import box
 from rich.table import Table
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def table(columns: Sequence[str], rows: Sequence[Sequence[str | tuple[str, ...]]]) -> Table:
     """Return a table whose numbers are aligned to the right and whose words wrap.
 
     Args:
         columns: Headings; one that starts with `>` is aligned to the right.
-        rows: A cell for each heading.
+        rows: A cell for each heading: a text, or the lines of one. A text has one line, whatever is in
+            it: the name of a file may hold a line's end, and must not look like two.
     """
     made = Table(
         box=box.SIMPLE_HEAD,
@@ -27,7 +28,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
             column.removeprefix(">"), justify="right" if right else "left", overflow="fold"
         )
     for row in rows:
-        made.add_row(*row)
+        lines = [(cell,) if isinstance(cell, str) else cell for cell in row]
+        made.add_row(*("\n".join(line.replace("\n", "\\n") for line in cell) for cell in lines))
     return made
 
 

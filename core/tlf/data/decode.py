@@ -12,6 +12,16 @@ from PIL import Image, UnidentifiedImageError
 
 from tlf.data.reasons import reason_of
 
+#: What may be decoded. PIL knows forty formats more, and some of these are no mere data: it hands
+#: PostScript to whatever program is called `gs`. The last one is known where a library has added it.
+_FORMATS = (
+    "JPEG", "PNG", "GIF", "BMP", "PPM", "TIFF", "WEBP", "AVIF", "DIB", "JPEG2000", "HEIF",
+)  # fmt: skip
+
+
+#: What files in PostScript begin with, as text and with a preview.
+_POSTSCRIPT = (b"%!PS", b"\xc5\xd0\xd3\xc6")
+
 
 class UnreadableImageError(Exception):
     """An item's content is no image. Never reaches a user: the audit turns it into its own words.
@@ -59,6 +69,12 @@ def open_image(content: bytes | np.ndarray) -> Image.Image:
         return _from_file(bytes(content))
 
 
+def known_formats() -> list[str]:
+    """Return the formats of image files that may be opened, by PIL's names."""
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
 @contextmanager
 def _in_few_words() -> Iterator[None]:
     """Make whatever PIL raises inside an `UnreadableImageError`."""
@@ -100,10 +116,10 @@ def _check_bytes(content: object) -> None:
 
 
 def _from_file(content: bytes) -> Image.Image:
-    image = Image.open(io.BytesIO(content))
-    if image.format == "EPS":
-        # A program in PostScript: PIL would start Ghostscript to run it.
+    if content.startswith(_POSTSCRIPT):
+        # PIL would start Ghostscript to run it.
         raise UnreadableImageError("a PostScript file, which is a program and no image")
+    image = Image.open(io.BytesIO(content), formats=known_formats())
     # PIL warns above its limit and fails at twice that; here the limit is the limit.
     if Image.MAX_IMAGE_PIXELS is not None and image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise UnreadableImageError(_too_large(image))

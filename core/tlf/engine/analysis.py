@@ -33,7 +33,7 @@ from tlf.engine.analysing.temperature import describe_temperature
 from tlf.engine.clock import timed
 from tlf.engine.files import write_json
 from tlf.engine.finished import FinishedNetwork, load_network
-from tlf.engine.pages import ANALYSIS
+from tlf.engine.pages import ANALYSIS, files_as_written
 from tlf.errors import TlfError
 
 if TYPE_CHECKING:
@@ -69,7 +69,8 @@ def analyse(
         PluginError: A plugin that the network needs is missing or broken.
     """
     folder = Path(run_directory)
-    analysis = Analyst(read_run(folder), warn).analyse()
+    with files_as_written(folder):
+        analysis = Analyst(read_run(folder), warn).analyse()
     write_json(folder / ANALYSIS, analysis)
     return analysis
 

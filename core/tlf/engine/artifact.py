@@ -132,7 +132,7 @@ def read_artifact(folder: Path) -> tuple[Description, dict[str, torch.Tensor]]:
             f"`{folder}` holds no finished run: `{missing}` is not there",
             hint="give the path that `tlf run` printed last",
         ) from error
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise OutputError(
             f"the network in `{folder}` cannot be read: {_reason(error)}",
             hint="the files are damaged or not of a run; run the spec again",

@@ -162,6 +162,10 @@ def _build_head(description: Description, width: int) -> LinearHead | KnnHead:
 
 def _load_state(model: Model, state: Mapping[str, torch.Tensor], folder: Path) -> None:
     try:
+        kinds = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+        if any(tensor.dtype != kinds.get(name, tensor.dtype) for name, tensor in state.items()):
+            # torch would turn one kind of numbers into the other.
+            raise RuntimeError("the tensors are of other kinds")
         model.load_state_dict(state)
     except RuntimeError as error:
         raise OutputError(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tlf.discovery import describe
@@ -16,6 +16,10 @@ PAGE = "report.html"
 ANALYSIS = "analysis.json"
 COMPARISON = "comparison.json"
 REPORT = "report.json"
+
+
+#: What comes of a part that is missing, or is of another kind than it was written as.
+_UNEXPECTED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def write_report(directory: str | Path, *, warn: Callable[[str], None] = warnings.warn) -> Path:
@@ -67,14 +71,41 @@ def write_page(folder: Path) -> Path:
         folder: Its directory.
 
     Raises:
-        OutputError: It is neither.
+        OutputError: It is neither, or its files are damaged.
     """
     from tlf.report import comparison_page, run_page
 
-    page = comparison_page(folder) if is_comparison(folder) else run_page(folder)
+    with files_as_written(folder):
+        page = comparison_page(folder) if is_comparison(folder) else run_page(folder)
     path = folder / PAGE
     write_text(path, page)
     return path
+
+
+@contextmanager
+def files_as_written(folder: Path) -> Iterator[None]:
+    """Say in words that the files of a directory do not hold what was once written there.
+
+    Args:
+        folder: The directory of a run or of a comparison, whose files are used in the block.
+
+    Raises:
+        OutputError: Something that must be in them is missing, or is of another kind.
+    """
+    try:
+        yield
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise OutputError(
+            f"the files in `{folder}` are not what tlf writes: {describe(error)}",
+            hint="they were changed or damaged, or another version wrote them: run the spec again",
+        ) from error
 
 
 def add_page(folder: Path, warn: Callable[[str], None]) -> None:
@@ -87,7 +118,9 @@ def add_page(folder: Path, warn: Callable[[str], None]) -> None:
     try:
         write_page(folder)
     except Exception as error:  # noqa: BLE001 - whatever it is, the results are on the disk
-        message = f"`{PAGE}` could not be written: {describe(error)}"
+        # The files were written just now: if they are not as expected, it is no damage.
+        cause = error.__cause__ if isinstance(error, OutputError) else None
+        message = f"`{PAGE}` could not be written: {describe(cause or error)}"
         warn(message)
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} warning: {message}\n"
         # What the page had no room for, the log may have none for either.

@@ -74,7 +74,7 @@ def parts_of_network(folder: Path) -> list[Part]:
     try:
         plugins = read_json(folder / "environment.json")["plugins"]
         parts = [dict(part) for part in plugins if part["kind"] in _OF_THE_NETWORK]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         # The artifact may have been taken out of its run.
         return []
     known = {"name", "distribution", "version", "code_digest"}

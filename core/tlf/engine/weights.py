@@ -197,6 +197,11 @@ def _misfits(given: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tenso
         for name, tensor in wanted.items()
         if name in given and given[name].shape != tensor.shape
     ]
+    kinds = [
+        f"`{name}` holds {str(given[name].dtype).removeprefix('torch.')} numbers in the file"
+        for name, tensor in wanted.items()
+        if name in given and tensor.is_floating_point() and not given[name].is_floating_point()
+    ]
     lines = []
     if missing:
         lines.append(f"  {len(missing)} tensors are missing: {_some(missing)}")
@@ -205,6 +210,9 @@ def _misfits(given: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tenso
     if misfits:
         more = f" and {len(misfits) - 3} more" if len(misfits) > 3 else ""
         lines.append(f"  other shapes: {'; '.join(misfits[:3])}{more}")
+    if kinds:
+        more = f" and {len(kinds) - 3} more" if len(kinds) > 3 else ""
+        lines.append(f"  not the fractions that a network has: {'; '.join(kinds[:3])}{more}")
     return lines
 
 

@@ -178,7 +178,10 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _from_numbers(image: Image.Image, tags: Mapping[int, object]) -> Image.Image:
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=np.inf, neginf=-np.inf)
+    # Some of what is no number warns when it is so much as copied.
+    with np.errstate(invalid="ignore"):
+        values = np.asarray(image).astype(np.float64)
+    values = np.nan_to_num(values, posinf=np.inf, neginf=-np.inf)
     finite = values[np.isfinite(values)]
     least, greatest = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     if image.mode.startswith("I;16") and tags.get(_BITS) == (12,):
@@ -202,4 +205,5 @@ def _range(mode: str, least: float, greatest: float) -> tuple[float, float]:
     for limit in usual:
         if least >= 0.0 and greatest <= limit:
             return 0.0, limit
-    return least, greatest if greatest > least else least + 1.0
+    # One more is no more where numbers are so large that they lie further apart.
+    return least, greatest if greatest > least else least + max(1.0, abs(least))

@@ -59,7 +59,7 @@ class RunFiles:
                 return parse(_text(folder / name))
             except FileNotFoundError:
                 return nothing
-            except (OSError, ValueError):
+            except (OSError, ValueError, RecursionError):
                 damaged.append(name)
                 return nothing
 
@@ -113,7 +113,7 @@ def _required(path: Path, what: str) -> dict[str, Any]:
         raise OutputError(
             f"there is no `{path.name}` in `{path.parent}`", hint=f"name the directory of {what}"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OutputError(f"`{path}` cannot be read ({error})") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import PurePath
 from typing import Any, NoReturn
@@ -147,9 +146,17 @@ def _what_is_wrong(value: object) -> str | None:
     if value is None or isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        sane = math.isfinite(value) and abs(value) <= _LARGEST
-        return None if sane else f"`{value}` is no number that can be worked with"
+        # Not true of what is no number either.
+        sane = abs(value) <= _LARGEST
+        return None if sane else f"`{_digits(value)}` is no number that can be worked with"
     return f"a value of type `{type(value).__name__}` cannot be written as JSON"
+
+
+def _digits(number: float) -> str:
+    # Python writes no more than a few thousand digits of a whole number, except in this way.
+    if isinstance(number, int) and number.bit_length() > 1024:
+        return f"{hex(number)[:27]}…"
+    return str(number)
 
 
 def _bad_text(text: str) -> str | None:

@@ -197,7 +197,8 @@ class CheckpointSpec(BaseModel):
     every_seconds: float = Field(
         default=60.0,
         gt=0.0,
-        description="Between two batches, if the last one is this old. `tlf run --resume` goes on there.",
+        description="Between two batches, if the last one is this old. `tlf run --resume` goes on "
+        "there.",
     )
 
 

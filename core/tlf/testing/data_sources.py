@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 import os
 import pickle
@@ -210,11 +209,12 @@ def check_items_can_be_read_anywhere(entry: Entry) -> None:
 
 def _check_content(what: str, content: object) -> None:
     import numpy as np
-    from PIL import Image
+
+    from tlf.data import decode
 
     if isinstance(content, bytes):
         with must_work(f"{what} gives bytes, and opening them as an image"):
-            Image.open(io.BytesIO(content)).load()
+            decode(content)
         return
     shape = tuple(getattr(content, "shape", ()))
     require(

@@ -97,7 +97,7 @@ def check_declaring_imports_no_torch(entry: Entry) -> None:
         "print('\\ntorch' if 'torch' in sys.modules else '')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-P", "-c", script],
         check=False,
         capture_output=True,
         text=True,

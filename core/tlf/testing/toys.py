@@ -243,7 +243,7 @@ def read_pixels(path: Path) -> np.ndarray:
     Args:
         path: The file.
     """
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         return np.asarray(image)
 
 

@@ -3,10 +3,12 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 
 import pytest
+from rich.text import Text
 
-from tlf.cli.output import make_printable, messages, results, write_json, write_line
+from tlf.cli.output import make_printable, messages, results, visible, write_json, write_line
 from tlf.cli.tables import table
 
 
@@ -111,3 +113,86 @@ def test_a_stream_that_is_closed_from_the_start_ends_nothing(monkeypatch):
     with sys.stdout:
         write_json({})
         results().print(table(["metric"], [["loss"]]))
+
+
+#: What a terminal obeys: escape sequences, their 8-bit form, the ends of lines, and what erases.
+OBEYED = "\x1b[2J\x1b]0;title\x07\x9b31m\rb\x08\x7f\x00"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """Put a terminal without colours in the place of a stream."""
+
+    def replace(name):
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setattr(sys, name, Terminal())
+        return getattr(sys, name)
+
+    return replace
+
+
+def controls(text):
+    return {character for character in text if unicodedata.category(character) == "Cc"} - {"\n"}
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        OBEYED,
+        f"error: `{OBEYED}` is no image",
+        f"[red]{OBEYED}[/red]",
+        Text(OBEYED),
+        table(["image", OBEYED], [[OBEYED, "1"], [(OBEYED, OBEYED), "2"]]),
+    ],
+    ids=["text", "message", "brackets", "made of rich's own", "table"],
+)
+@pytest.mark.parametrize(("console", "name"), [(results, "stdout"), (messages, "stderr")])
+def test_a_terminal_is_told_nothing_by_the_names_that_are_printed(terminal, console, name, shown):
+    stream = terminal(name)
+    console().print(shown, soft_wrap=True)
+    assert not controls(stream.getvalue())
+    assert r"\x1b[2J" in stream.getvalue().replace("\n", "")
+
+
+def test_a_line_for_a_terminal_is_escaped_and_one_for_a_program_is_not(terminal, stream):
+    shown = terminal("stdout")
+    write_line(f"runs/{OBEYED}")
+    assert not controls(shown.getvalue())
+    written = stream("utf-8")
+    write_line(f"runs/{OBEYED}")
+    assert written.getvalue().decode() == f"runs/{OBEYED}\n"
+
+
+def test_json_holds_nothing_that_a_terminal_obeys(stream):
+    written = stream("utf-8")
+    write_json({OBEYED: OBEYED})
+    assert not controls(written.getvalue().decode())
+    assert json.loads(written.getvalue()) == {OBEYED: OBEYED}
+
+
+def test_a_line_that_ends_within_a_name_does_not_end_the_message():
+    assert visible("`a\nerror: b` is\n  no `c`") == "`a\\nerror: b` is\n  no `c`"
+    assert visible("three ` of\n ` them\n `") == "three ` of\n ` them\n `"
+    assert visible("tab\tand line\n") == "tab\tand line\n"
+
+
+def test_a_name_in_a_table_has_one_line_and_lines_that_are_meant_stay(stream):
+    written = stream("utf-8")
+    results().print(table(["image"], [["a\nb"], [("c", "d")]]))
+    assert [line.strip() for line in written.getvalue().decode().splitlines()[-3:]] == [
+        "a\\nb", "c", "d",
+    ]  # fmt: skip
+
+
+def test_an_error_over_a_file_with_an_odd_name_tells_the_terminal_nothing(tlf, tmp_path):
+    odd = tmp_path / "a\x1b[2J\rb\nerror: c.json"
+    code, out, err = tlf("run", odd)
+    assert (code, out) == (2, "")
+    assert not controls(err)
+    assert r"a\x1b[2J\rb\nerror: c.json`" in err

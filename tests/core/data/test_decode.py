@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from tlf.data.decode import UnreadableImageError, decode, digest
 from tlf.data.quiet import pil_warnings_ignored
@@ -134,3 +134,19 @@ def test_the_warnings_of_pil_are_ignored_and_only_those_and_only_then():
     assert warnings.filters == before
     with pytest.raises(UserWarning, match="odd"):
         exec(code, {"__name__": "PIL.TiffImagePlugin"})
+
+
+@pytest.mark.parametrize("form", ["EPS", "ICNS", "PCX", "SGI", "TGA", "MSP", "SPIDER"])
+def test_a_format_that_nobody_takes_photographs_in_is_unreadable(form):
+    content = io.BytesIO()
+    Image.new({"MSP": "1", "SPIDER": "F"}.get(form, "RGB"), (16, 16)).save(content, form)
+    assert _reason(content.getvalue()) == "no image in a format that is known"
+
+
+@pytest.mark.parametrize("form", ["JPEG2000", "MPO", "DIB", "AVIF"])
+def test_what_cameras_and_browsers_write_is_read(form):
+    library = {"JPEG2000": "jpg_2000", "AVIF": "avif"}.get(form)
+    if library is not None and not features.check(library):
+        pytest.skip(f"PIL was built without {form}")
+    content, _ = _encoded(form)
+    assert decode(content).size == (40, 30)

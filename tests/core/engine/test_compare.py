@@ -436,3 +436,21 @@ def test_what_was_changed_on_the_way_is_in_the_files(small_spec):
     written = json.loads((found.directory / "spec.json").read_text())
     assert written["training"]["epochs"] == 1
     assert json.loads((found.directory / "comparison.json").read_text())["base"] == written
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("predictions.jsonl", ""),
+        ("predictions.jsonl", '{"id": "a", "label": "red", "predicted": "red"}\n'),
+        ("report.json", "[" * 100_000),
+        ("report.json", '{"metrics": [], "steps": {"a": 1}, "timings": {}}'),
+    ],
+    ids=["no predictions", "other predictions", "nested without end", "something else"],
+)
+def test_a_run_whose_files_contradict_each_other_is_carried_out_again(small_spec, name, content):
+    first = tlf.compare(small_spec, STRATEGIES[:1])
+    (first.directory / "feature-extraction-seed-0" / name).write_text(content)
+    again = tlf.compare(small_spec, STRATEGIES[:1], resume=first.directory)
+    assert again.cells[0].directory == "feature-extraction-seed-0-2"
+    assert [row.accuracy for row in again.rows] == [row.accuracy for row in first.rows]

@@ -80,3 +80,15 @@ def test_the_report_is_on_the_disk_before_the_page_is_begun(small_spec, monkeypa
     monkeypatch.setattr("tlf.report.run_page", look)
     finished = tlf.run({**small_spec, "training": {"epochs": 1}})
     assert [json.loads(text) for text in written] == [finished.report]
+
+
+@pytest.mark.parametrize(
+    "content", ['{"metrics": [1]}', '{"steps": 3, "metrics": {"accuracy": "high"}}', "[" * 100_000]
+)
+def test_a_page_of_files_that_hold_something_else_is_refused_in_words(tmp_path, content):
+    for name in ("report.json", "comparison.json"):
+        (tmp_path / name).write_text(
+            content.replace("metrics", "rows") if name[0] == "c" else content
+        )
+        with pytest.raises(OutputError, match=r"are not what tlf writes|cannot be read"):
+            write_page(tmp_path)

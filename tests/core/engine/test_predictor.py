@@ -184,3 +184,24 @@ def test_a_description_of_what_is_not_there_is_refused_as_such(load_changed, cha
     with pytest.raises(OutputError, match=r"`model\.json` in .* cannot be made here") as caught:
         load_changed(**changes)
     assert words in caught.value.message
+
+
+def test_a_description_that_is_nested_without_end_is_refused(finished, tmp_path):
+    tensors = (finished.directory / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(tensors)
+    (tmp_path / "model.json").write_text("[" * 100_000)
+    with pytest.raises(OutputError, match="cannot be read"):
+        tlf.load(tmp_path)
+    description = (finished.directory / "model.json").read_text()
+    (tmp_path / "model.json").write_text(description)
+    (tmp_path / "environment.json").write_text("[" * 100_000)
+    assert tlf.load(tmp_path).classes
+
+
+def test_tensors_whose_numbers_are_of_another_kind_are_refused(finished, tmp_path):
+    """A single bit in the header makes whole numbers of fractions, and nonsense of the network."""
+    content = (finished.directory / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(content.replace(b'"F32"', b'"I32"', 1))
+    (tmp_path / "model.json").write_text((finished.directory / "model.json").read_text())
+    with pytest.raises(OutputError, match="do not fit the network"):
+        tlf.load(tmp_path)

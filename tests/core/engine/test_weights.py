@@ -228,3 +228,11 @@ def test_tensors_that_do_not_fit_even_then_are_named_as_they_were_converted(back
             source="weights",
             convert=lambda tensors: {**state, "more.a": torch.ones(1), "more.b": torch.ones(1)},
         )
+
+
+def test_whole_numbers_in_the_place_of_fractions_are_refused(state, backbone):
+    name = "conv5.0.weight"
+    spoilt = {**state, name: state[name].view(torch.int32)}
+    with pytest.raises(WeightsError, match=rf"`{name}` holds int32 numbers in the file"):
+        load_weights(backbone, spoilt, source="w")
+    load_weights(backbone, {**state, name: state[name].half()}, source="w")

@@ -209,3 +209,14 @@ def test_an_image_whose_first_frame_is_not_called_0_is_taken_as_it_opens():
     assert image.format == "PSD"
     assert image.tell() == 1
     assert _pixels(to_rgb(image)).tolist() == [[[10, 20, 30]]]
+
+
+@pytest.mark.parametrize("value", [1e30, -1e30, 3.4e38, -0.5])
+def test_an_image_of_a_single_number_is_black_however_large_that_is(value):
+    image = Image.fromarray(np.full((2, 3), value, np.float32))
+    assert to_rgb(image).getextrema() == ((0, 0),) * 3
+
+
+def test_what_is_no_number_and_says_so_loudly_is_black_without_a_word():
+    loud = np.array([[0x7F800001, 0]], np.uint32).view(np.float32)
+    assert to_rgb(Image.fromarray(loud)).getextrema() == ((0, 0),) * 3

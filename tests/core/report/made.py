@@ -455,3 +455,35 @@ def comparison_folder(folder, *, names=None, shots=(3, 10, 30), seeds=3):
     done.mkdir()
     (done / "report.html").write_text("<!DOCTYPE html>")
     return folder
+
+
+#: Ends whatever it stands in, and would run.
+MARKUP = "\"'><img src=x onerror=alert(1)></title><script>alert(1)</script>"
+
+
+def with_markup(*values):
+    """JSON values with markup behind every text in them, and behind keys that are also texts."""
+    texts = set()
+
+    def gather(value):
+        if isinstance(value, str):
+            texts.add(value)
+        for one in value.values() if isinstance(value, dict) else ():
+            gather(one)
+        for one in value if isinstance(value, list) else ():
+            gather(one)
+
+    def marked(value):
+        if isinstance(value, str):
+            return value + MARKUP
+        if isinstance(value, list):
+            return [marked(one) for one in value]
+        if isinstance(value, dict):
+            return {
+                key + MARKUP if key in texts else key: marked(one) for key, one in value.items()
+            }
+        return value
+
+    for value in values:
+        gather(value)
+    return [marked(value) for value in values]

@@ -136,3 +136,16 @@ def test_no_comparison_is_an_error_with_a_hint(tmp_path):
     with pytest.raises(OutputError, match=r"there is no `comparison\.json`") as caught:
         comparison_page(tmp_path)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("shots", [(), (3, 10)])
+def test_no_text_of_the_file_becomes_markup(tmp_path, shots):
+    folder = made.comparison_folder(tmp_path, shots=shots)
+    (comparison,) = made.with_markup(json.loads((folder / "comparison.json").read_text()))
+    made.write_json(folder, comparison=comparison)
+    page = comparison_page(folder)
+    root = parse(page)
+    assert len(list(root.all("script"))) == 1
+    assert not list(root.all("img"))
+    assert not [node for node in root.all() for name in node.attributes if name.startswith("on")]
+    assert page.count("onerror=alert(1)") > 10

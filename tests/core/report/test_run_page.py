@@ -356,3 +356,23 @@ def test_headings_are_in_order(full):
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_no_text_of_any_file_becomes_markup(tmp_path):
+    """Whatever it is the name of: a class, a file, a strategy, a plugin, a split, a step, a reason."""
+    folder = made.run_folder(tmp_path)
+    files = sorted(folder.glob("*.json"))
+    lines = sorted(folder.glob("*.jsonl"))
+    whole = [json.loads(path.read_text()) for path in files]
+    records = [[json.loads(line) for line in path.read_text().splitlines()] for path in lines]
+    marked = made.with_markup(*whole, *records)
+    for path, value in zip(files, marked, strict=False):
+        path.write_text(json.dumps(value))
+    for path, values in zip(lines, marked[len(files) :], strict=True):
+        made.write_lines(path, values)
+    page = run_page(folder)
+    root = parse(page)
+    assert len(list(root.all("script"))) == 1
+    assert all(image["src"].startswith("data:image/png;base64,") for image in root.all("img"))
+    assert not [node for node in root.all() for name in node.attributes if name.startswith("on")]
+    assert page.count("onerror=alert(1)") > 50

@@ -158,3 +158,13 @@ def test_all_that_is_wrong_with_the_file_and_the_overrides_is_said_at_once(write
         load_raw(write('{"seed": NaN}'), ["epochs", "=3"])
     assert len(caught.value.problems) == 3
     assert caught.value.source.endswith("spec.json")
+
+
+@pytest.mark.parametrize(
+    "number",
+    [10**301, 10**400, -(10**5000), float("inf"), float("nan")],
+    ids=["large", "larger", "too long to write", "infinite", "no number"],
+)
+def test_a_number_that_is_too_large_for_anything_is_a_problem(number):
+    with pytest.raises(SpecError, match=r"training\.epochs: `.+` is no number that can be worked"):
+        load_raw({"training": {"epochs": number}})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from tlf.data import decode, digest
+from tlf.data.decode import known_formats
 from tlf.data.quiet import pil_warnings_ignored
 from tlf.data.reader import read_item
 from tlf.data.threads import ThreadPool
@@ -104,7 +105,7 @@ def _header(item: Item) -> tuple[int, int, str] | None:
         return None
     try:
         # Lazy: the pixels stay on the disk.
-        with Image.open(item.path) as image:
+        with Image.open(item.path, formats=known_formats()) as image:
             return image.width, image.height, image.mode
     except Exception:  # noqa: BLE001 - for a damaged file, PIL raises nearly every error there is
         return None

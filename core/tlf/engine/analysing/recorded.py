@@ -100,7 +100,7 @@ def read_run(folder: Path) -> RecordedRun:
             f"`{folder}` holds no finished run: `{missing}` is not there",
             hint="give the path that `tlf run` printed last",
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise OutputError(
             f"the run in `{folder}` cannot be read: {error}",
             hint="the files are damaged or not of a run; run the spec again",

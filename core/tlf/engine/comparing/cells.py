@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from tlf.discovery import describe
@@ -16,6 +18,10 @@ from tlf.engine.listener import Listener
 from tlf.engine.pages import REPORT, add_page
 from tlf.engine.run import run_raw
 from tlf.errors import DataError, RunInterrupted, TlfError
+
+#: What the report of every run has as a number.
+_NUMBERS = ("total_seconds", "trainable_parameters", "images_through_backbone", "images_decoded",
+            "images_measured")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -151,10 +157,25 @@ def find_finished(
             continue
         try:
             found = read_cell(cell, folder, name), read_outcomes(folder / name)
-        except (OSError, ValueError, KeyError, TypeError):
+            _check(*found)
+        except (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError,
+                ValueError):  # fmt: skip
             # One whose files are damaged is carried out again.
             continue
         yield found
+
+
+def _check(cell: Cell, right: Mapping[str, bool]) -> None:
+    """Raise ValueError if the files of a run do not say what tlf writes, or contradict each other."""
+    metrics = dict(cell.metrics or {})
+    numbers = {name: getattr(cell, name) for name in _NUMBERS}
+    for name, value in {**metrics, **numbers}.items():
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ValueError(f"`{name}` is no number")
+    if len(right) != cell.images_measured or not all(isinstance(one, str) for one in right):
+        raise ValueError("the predictions are of other images")
+    if not math.isclose(metrics.get("accuracy", fmean(right.values())), fmean(right.values())):
+        raise ValueError("the predictions are not those that were measured")
 
 
 def read_outcomes(run: Path) -> dict[str, bool]:

@@ -282,7 +282,13 @@ class Results:
         by_seed = {cell.seed: cell for cell in cells}
         finished = [by_seed[seed] for seed in seeds]
         mean, interval = self._accuracy(index, seeds) if seeds else (None, None)
-        names = list(finished[0].metrics or {}) if finished else []
+        measured = [cell.metrics or {} for cell in finished]
+        # Runs of another version, which are kept by `--resume`, may have others.
+        names = (
+            [name for name in measured[0] if all(name in one for one in measured)]
+            if measured
+            else []
+        )
         return Row(
             name=variant.name,
             values=variant.values,
@@ -293,9 +299,7 @@ class Results:
             not_run=len(self.grid.seeds) - len(cells),
             accuracy=mean,
             interval=interval,
-            metrics={
-                name: fmean((cell.metrics or {})[name] for cell in finished) for name in names
-            },
+            metrics={name: fmean(one[name] for one in measured) for name in names},
             seconds=_mean([cell.total_seconds for cell in finished]),
             images_through_backbone=_mean([cell.images_through_backbone for cell in finished]),
             peak_memory_bytes=max((cell.peak_memory_bytes or 0 for cell in finished), default=None),

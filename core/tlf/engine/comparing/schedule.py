@@ -239,7 +239,8 @@ class _Workers:
             cores = _share(len(self._all), self._jobs)
             environment = {"OMP_NUM_THREADS": str(len(cores)), **os.environ}
             process = subprocess.Popen(
-                [sys.executable, "-m", "tlf.engine.comparing.worker"],
+                # Without -P, Python would first look for every module in the current folder.
+                [sys.executable, "-P", "-m", "tlf.engine.comparing.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=environment,
