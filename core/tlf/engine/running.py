@@ -13,6 +13,7 @@ from tlf.data import Loaded, batches_per_epoch, load_dataset
 from tlf.engine.artifact import write_artifact
 from tlf.engine.boundary import Boundary, boundaries
 from tlf.engine.clock import process_seconds, timed
+from tlf.engine.determinism import operations_explained
 from tlf.engine.directory import RunDirectory
 from tlf.engine.environment import describe_environment
 from tlf.engine.features import Features
@@ -250,9 +251,16 @@ class Running:
             progress=self.progress,
             log=self.log,
         )
-        evaluation = stepper.carry_out()
+        with operations_explained(self.under_way):
+            evaluation = stepper.carry_out()
         self.job = stepper.job
         return evaluation
+
+    def under_way(self) -> str:
+        """Return which step is being carried out."""
+        steps = self.job.plan.steps
+        # What is measured after the last one belongs to it.
+        return f"step `{steps[min(len(self.progress.steps), len(steps) - 1)].name}`"
 
     def finish(self, evaluation: Evaluation) -> Run:
         """Write predictions, the artifact and, last of all, the report."""
