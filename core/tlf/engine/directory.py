@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,6 +24,18 @@ def remove_unpublished() -> None:
     """Remove every run directory that has no name yet: the process is about to end at once."""
     for path in tuple(_unpublished):
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give a folder that goes with the block, or with the process if that is ended at once."""
+    path = Path(tempfile.mkdtemp(prefix="tlf-"))
+    _unpublished.add(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        _unpublished.discard(path)
 
 
 class RunDirectory:

@@ -44,11 +44,8 @@ def describe_environment(job: Job, loaded: Loaded, registry: Registry) -> dict[s
     return {
         "schema_version": 1,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": platform.machine(),
+        **describe_machine(),
         "threads": job.plan.device["threads"],
-        "libraries": library_versions(),
         "plugins": [describe_part(registry, kind, name) for kind, name in job.parts],
         "data": {
             split: {"images": len(part.items), "digest": _digest_of(part.digests)}
@@ -57,6 +54,16 @@ def describe_environment(job: Job, loaded: Loaded, registry: Registry) -> dict[s
         "weights": None
         if weights is None
         else {"file": str(weights), "sha256": file_digest(weights)},
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what can be said of this machine before a run is planned."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "libraries": library_versions(),
     }
 
 
