@@ -5,6 +5,7 @@ import sys
 from tests.benchmarks import (
     comparing,
     decoded,
+    deterministic,
     end_to_end,
     feature_extraction,
     fine_tune,
@@ -23,6 +24,7 @@ from tests.benchmarks import (
 BENCHMARKS = {
     "compare": comparing.main,
     "decoded-level": decoded.main,
+    "deterministic": deterministic.main,
     "end-to-end": end_to_end.main,
     "feature-extraction": feature_extraction.main,
     "fine-tune": fine_tune.main,
