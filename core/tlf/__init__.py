@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tlf.engine.metrics import accuracy_interval
     from tlf.engine.pages import write_report
     from tlf.engine.predictor import Prediction, Predictor, load
+    from tlf.engine.repro import Reproduction, repro
     from tlf.engine.run import Run, plan, resume, run
     from tlf.engine.suggest import Suggestion, suggest
     from tlf.planning import RunPlan
@@ -30,6 +31,7 @@ __all__ = [
     "Listener",
     "Prediction",
     "Predictor",
+    "Reproduction",
     "Run",
     "RunPlan",
     "Suggestion",
@@ -39,6 +41,7 @@ __all__ = [
     "compare",
     "load",
     "plan",
+    "repro",
     "resume",
     "run",
     "suggest",
@@ -50,6 +53,7 @@ _HOMES = {
     "Listener": "tlf.engine.listener",
     "Prediction": "tlf.engine.predictor",
     "Predictor": "tlf.engine.predictor",
+    "Reproduction": "tlf.engine.repro",
     "Run": "tlf.engine.run",
     "RunPlan": "tlf.planning",
     "Suggestion": "tlf.engine.suggest",
@@ -57,6 +61,7 @@ _HOMES = {
     "compare": "tlf.engine.compare",
     "load": "tlf.engine.predictor",
     "plan": "tlf.engine.run",
+    "repro": "tlf.engine.repro",
     "resume": "tlf.engine.run",
     "run": "tlf.engine.run",
     "suggest": "tlf.engine.suggest",

@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.benchmarks import comparing, fine_tune, statistics
+from tests.benchmarks import comparing, deterministic, fine_tune, statistics
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.results_file import ResultsFile
 
@@ -57,6 +57,14 @@ def test_what_compare_says_of_differences_holds_as_far_as_the_page_says():
         assert one["rounds"] >= 1000
         assert one["false_calls"] <= 0.05
         assert 0.93 <= one["coverage"] <= 0.97
+
+
+def test_what_determinism_costs_is_what_the_results_say():
+    found = json.loads(deterministic.RESULTS.read_text(encoding="utf-8"))
+    assert deterministic.markdown(found) in PAGE.read_text(encoding="utf-8")
+    assert found["device"] == "cpu"
+    assert found["same_bytes"] is True
+    assert len(found["train"]) == len(found["whole"]) >= 3
 
 
 def test_every_benchmark_that_the_page_names_is_there():

@@ -3,8 +3,10 @@
 import copy
 import json
 import math
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -241,6 +243,75 @@ def test_a_step_that_overflows_in_float16_changes_no_parameter(job_on_gpu):
     assert optimizer.scale == 2.0**99
     assert all(p.equal(before[name]) for name, p in optimizer.parameters.items())
     assert optimizer.state_by_name() == {}
+
+
+#: In a process of its own, where cuBLAS has not begun: two runs, and what torch is set to around them.
+TWICE = """
+import json, os, sys, tlf, torch
+
+def settings():
+    cudnn = torch.backends.cudnn
+    flags = torch.are_deterministic_algorithms_enabled(), cudnn.benchmark, cudnn.deterministic
+    return [*flags, os.environ.get("CUBLAS_WORKSPACE_CONFIG")]
+
+class Looking(tlf.Listener):
+    def batch_finished(self, epoch, images, loss):
+        seen.append(settings())
+
+seen, before = [], settings()
+spec = json.loads(sys.argv[1])
+runs = [tlf.run(spec, listener=Looking()) for _ in range(2)]
+assert settings() == before, settings()
+assert all(one == [True, False, True, ":4096:8"] for one in seen), seen
+print(json.dumps([str(run.directory) for run in runs]))
+"""
+
+
+def without_cublas():
+    return {name: it for name, it in os.environ.items() if name != "CUBLAS_WORKSPACE_CONFIG"}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_deterministic_runs_are_equal_to_the_last_byte(spec_on_gpu, precision):
+    device = {"name": "cuda", "options": {"precision": precision, "deterministic": True}}
+    training = {"epochs": 3, "batch_size": 8}
+    spec = spec_on_gpu(precision, device=device, training=training, cache={"mode": "off"})
+    command = [sys.executable, "-c", TWICE, json.dumps(spec)]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=without_cublas()
+    )
+    one, other = map(Path, json.loads(done.stdout.splitlines()[-1]))
+    for name in ("metrics.jsonl", "predictions.jsonl", "model.safetensors"):
+        assert (one / name).read_bytes() == (other / name).read_bytes()
+    assert json.loads((one / "report.json").read_text())["deterministic"] is True
+
+
+TOO_LATE = """
+import json, sys, tlf, torch
+
+square = torch.ones(4, 4, device="cuda")
+square @ square
+try:
+    tlf.run(json.loads(sys.argv[1]))
+except tlf.TlfError as error:
+    print(error.exit_code, error.message, error.hint)
+assert not torch.are_deterministic_algorithms_enabled()
+"""
+
+
+def test_a_process_in_which_cublas_has_begun_is_told_what_to_set_before_it_starts(spec_on_gpu):
+    device = {"name": "cuda", "options": {"precision": "float32", "deterministic": True}}
+    command = [sys.executable, "-c", TOO_LATE, json.dumps(spec_on_gpu("float32", device=device))]
+    plain, told = (
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+        for environment in (
+            without_cublas(),
+            {**without_cublas(), "CUBLAS_WORKSPACE_CONFIG": ":4096:8"},
+        )
+    )
+    assert plain.stdout.startswith("2 `cuda:0` cannot be deterministic in this process")
+    assert "`CUBLAS_WORKSPACE_CONFIG=:4096:8` before the process starts" in plain.stdout
+    assert told.stdout == ""
 
 
 def test_inputs_arrive_from_pinned_memory_as_they_went():

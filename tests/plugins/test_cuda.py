@@ -120,6 +120,14 @@ def test_the_device_is_the_gpu_of_that_index_and_says_why(gpus):
     assert (device.channels_last, device.chunk_size, device.pin_memory) == (True, 64, True)
 
 
+def test_the_device_is_deterministic_if_that_is_asked_for_and_says_so(gpus):
+    gpus(A100)
+    assert not Cuda(CudaOptions()).create().deterministic
+    device = Cuda(CudaOptions(deterministic=True)).create()
+    assert device.deterministic
+    assert device.reason.endswith("; deterministic")
+
+
 @pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("bfloat16", True)])
 def test_float32_is_float32_in_convolutions_too(gpus, precision, allowed):
     gpus(A100)

@@ -82,6 +82,17 @@ def test_the_cpu_is_always_there_with_fixed_chunks():
     device.synchronize()
 
 
+@pytest.mark.parametrize("backend", [Cpu, Auto])
+def test_a_device_is_deterministic_if_that_is_asked_for_and_says_so(gpus, backend):
+    options = {Cpu: CpuOptions, Auto: AutoOptions}[backend]
+    plain, strict = (backend(options(deterministic=it)).create() for it in (False, True))
+    assert (plain.deterministic, strict.deterministic) == (False, True)
+    assert "deterministic" not in plain.reason
+    assert "; deterministic" in strict.reason
+    # Nothing is set yet: a run does that, and puts it back.
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_threads_are_set_when_the_device_is_created_and_not_before(threads):
     backend = Cpu(CpuOptions(threads=threads + 1))
     assert backend.is_available().reason == f"{threads + 1} threads"

@@ -63,6 +63,13 @@ def test_the_precision_is_float32_unless_asked_otherwise(apple, wanted, precisio
     assert (device.channels_last, device.chunk_size, device.pin_memory) == (False, 32, False)
 
 
+def test_the_device_is_deterministic_if_that_is_asked_for_and_says_so(apple):
+    assert not Mps(MpsOptions()).create().deterministic
+    device = Mps(MpsOptions(deterministic=True)).create()
+    assert device.deterministic
+    assert device.reason.endswith("float32 unless asked otherwise; deterministic")
+
+
 def test_peak_memory_is_the_most_that_was_seen_whenever_it_was_looked_at(apple):
     device = Mps(MpsOptions()).create()
     apple[0] = 5000

@@ -27,6 +27,7 @@ from tlf.cli.plan import plan_command
 from tlf.cli.plugins import plugins_app
 from tlf.cli.predict import predict_command
 from tlf.cli.report import report_command
+from tlf.cli.repro import repro_command
 from tlf.cli.run import run_command
 from tlf.cli.spec import spec_app
 from tlf.errors import RunInterrupted, RunTerminated, TlfError
@@ -48,6 +49,7 @@ app.command("plan")(plan_command)
 app.command("compare")(compare_command)
 app.command("predict")(predict_command)
 app.command("report")(report_command)
+app.command("repro")(repro_command)
 app.add_typer(backbones_app, name="backbones")
 app.add_typer(cache_app, name="cache")
 app.add_typer(data_app, name="data")

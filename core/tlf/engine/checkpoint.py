@@ -153,9 +153,16 @@ def load_checkpoint(run: Path, warn: Callable[[str], None]) -> State | None:
         warn: Hears of damaged ones.
 
     Raises:
-        OutputError: All are damaged.
+        OutputError: All are damaged, or something of it is a link to elsewhere.
     """
     folder = run / FOLDER
+    for path in (folder, *(run / name for name in GROWING)):
+        if path.is_symlink():
+            # Files are cut off here, and folders removed: not those of somebody else.
+            raise OutputError(
+                f"`{path}` is a link, and no run of tlf makes one there",
+                hint="put what it leads to in its place, if you trust it",
+            )
     _tidy(folder)
     there = _numbered(folder)
     for path in reversed(there):

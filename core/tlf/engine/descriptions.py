@@ -53,7 +53,13 @@ def describe_features(
         "device": {
             **{
                 name: plan.device[name]
-                for name in ("precision", "channels_last", "chunk_size", "threads")
+                for name in (
+                    "precision",
+                    "channels_last",
+                    "chunk_size",
+                    "threads",
+                    "deterministic",
+                )
             },
             "hardware": _hardware(job.device.torch_device),
             "part": describe_part(registry, *_part(job, "device")),

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,6 +32,18 @@ def remove_unfinished() -> None:
     """Remove every run directory that nothing is in yet: the process is about to end at once."""
     for path in tuple(_unfinished):
         shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give a folder that goes with the block, or with the process if that is ended at once."""
+    path = Path(tempfile.mkdtemp(prefix="tlf-"))
+    _unfinished.add(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        _unfinished.discard(path)
 
 
 class RunDirectory:

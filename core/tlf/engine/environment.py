@@ -44,11 +44,8 @@ def describe_environment(job: Job, loaded: Loaded | None, registry: Registry) ->
     environment = {
         "schema_version": 1,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": platform.machine(),
+        **describe_machine(),
         "threads": job.plan.device["threads"],
-        "libraries": library_versions(),
         "plugins": [describe_part(registry, kind, name) for kind, name in job.parts],
         "weights": None
         if weights is None
@@ -64,6 +61,16 @@ def describe_environment(job: Job, loaded: Loaded | None, registry: Registry) ->
             for split, part in loaded.splits.items()
         }
     return environment
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what can be said of this machine before a run is planned."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": platform.machine(),
+        "libraries": library_versions(),
+    }
 
 
 def library_versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -32,8 +33,10 @@ def _replacing(path: Path) -> Iterator[Path]:
 
     If the writing fails, the file is as it was, and nothing is left beside it.
     """
-    beside = path.with_name(f".{path.name}.tmp")
+    # Nobody can have put a link there before: it would lead to a file of somebody else's.
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
+        beside.open("xb").close()
         yield beside
         # Some libraries make files that nobody else may read.
         beside.chmod(0o666 & ~current_umask())
@@ -44,6 +47,17 @@ def _replacing(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def remove_half_written(folder: Path) -> None:
+    """Remove what a process that was killed had begun to write.
+
+    Args:
+        folder: Where it wrote.
+    """
+    for path in folder.glob(".*.tmp"):
+        with suppress(OSError):
+            path.unlink()
 
 
 def sync_folder(path: Path) -> None:
@@ -85,8 +99,22 @@ def append_json_line(path: Path, value: object) -> None:
         path: The file; made if it is not there.
         value: Plain data.
     """
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(value, ensure_ascii=False) + "\n")
+    append_text(path, json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add text to a file. A link is not followed: it would lead to a file of somebody else's.
+
+    Args:
+        path: The file; made if it is not there.
+        text: Written as UTF-8.
+
+    Raises:
+        OSError: It cannot be written, or is a link.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    with os.fdopen(os.open(path, flags, 0o666), "a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def write_tensors(
@@ -159,7 +187,10 @@ def read_json(path: Path) -> dict[str, Any]:
         OSError: It cannot be read.
         ValueError: It holds no JSON object.
     """
-    value = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{path} is nested too deeply") from error
     if not isinstance(value, dict):
         raise ValueError(f"{path} holds no JSON object")
     return value

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tlf.discovery import describe
-from tlf.engine.files import write_text
+from tlf.engine.files import append_text, write_text
 from tlf.errors import OutputError
 
 PAGE = "report.html"
@@ -124,5 +124,5 @@ def add_page(folder: Path, warn: Callable[[str], None]) -> None:
         warn(message)
         line = f"{time.strftime('%Y-%m-%d %H:%M:%S')} warning: {message}\n"
         # What the page had no room for, the log may have none for either.
-        with suppress(OSError), (folder / "log.txt").open("a", encoding="utf-8") as log:
-            log.write(line)
+        with suppress(OSError):
+            append_text(folder / "log.txt", line)

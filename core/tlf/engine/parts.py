@@ -52,6 +52,7 @@ DEVICE_FIELDS: Mapping[str, type] = {
     "chunk_size": int,
     "reason": str,
     "pin_memory": bool,
+    "deterministic": bool,
 }
 
 
@@ -209,6 +210,7 @@ class _FittedDevice(Device):
         self.torch_device = device.torch_device
         self.chunk_size = device.chunk_size
         self.pin_memory = device.pin_memory
+        self.deterministic = device.deterministic
         self.precision = device.precision if family.part.autocast else "float32"
         self.channels_last = device.channels_last and family.part.channels_last
         self.reason = f"{device.reason}, as far as `{name}` networks allow it"

@@ -317,5 +317,6 @@ def describe_device(name: str, device: Device, image_size: int) -> dict[str, Any
         "channels_last": device.channels_last,
         "chunk_size": chunk_size_of(device, image_size),
         "threads": torch.get_num_threads(),
+        "deterministic": device.deterministic,
         "reason": device.reason,
     }

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tlf.engine.determinism import operations_explained
 from tlf.engine.generators import forked_generators
 from tlf.engine.inference import Inference, empty_rows
 from tlf.engine.loop import training_loss
@@ -101,7 +102,9 @@ def probe_step(
     with forked_generators(job.device.torch_device):
         size = job.spec.training.batch_size
         device = job.plan.device["torch_device"]
-        with memory_explained(f"step `{step.name}`", device=device, batch_size=size):
+        what = f"step `{step.name}`"
+        explained = memory_explained(what, device=device, batch_size=size)
+        with explained, operations_explained(lambda: what):
             inputs = _inputs(job, inference, cut)
             seconds = _train_copy(job, model, step, (inputs, cut), batches)
     return Measurement(step.name, seconds, job.device.peak_memory_bytes())

@@ -61,7 +61,7 @@ class Change:
         now: What it is.
     """
 
-    kind: Literal["weights", "data", "plugin", "tlf", "library", "machine"]
+    kind: Literal["weights", "data", "plan", "plugin", "tlf", "library", "machine"]
     what: str
     then: str
     now: str

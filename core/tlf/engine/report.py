@@ -147,6 +147,7 @@ def build_report(
         "seed": plan.seed,
         "precision": plan.device["precision"],
         "threads": plan.device["threads"],
+        "deterministic": plan.device["deterministic"],
         "weights_from": plan.weights_from,
         "selection_on": plan.selection_on,
         "metrics_on": plan.metrics_on,

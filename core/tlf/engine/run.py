@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tlf.engine.boundary import boundaries, decided_plan, with_assumed_caches
 from tlf.engine.costs import measured_costs
+from tlf.engine.determinism import deterministic_operations
 from tlf.engine.directory import RunDirectory
 from tlf.engine.generators import forked_generators
 from tlf.engine.listener import Listener
@@ -132,7 +133,7 @@ def plan_and_probe(
     if not probe:
         return with_assumed_caches(job), ()
     job = replace(job, weights="none")
-    with forked_generators(job.device.torch_device):
+    with deterministic_operations(job.device), forked_generators(job.device.torch_device):
         model = build_network(job)
         inference = inference_of(job, model)
         cuts = boundaries(job.plan, model, inference)
@@ -176,7 +177,7 @@ def run_raw(
             else RunDirectory.reopen(record.folder)
         ) as directory:
             running = Running(job, raw, registry, directory, listener, started, observers, record)
-            with forked_generators(job.device.torch_device):
+            with deterministic_operations(job.device), forked_generators(job.device.torch_device):
                 return running.carry_out()
     except KeyboardInterrupt as interrupt:
         kind = RunTerminated if isinstance(interrupt, Terminated) else RunInterrupted

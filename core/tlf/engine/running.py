@@ -14,10 +14,11 @@ from tlf.engine.artifact import write_artifact
 from tlf.engine.boundary import Boundary, boundaries
 from tlf.engine.checkpoint import State, load_checkpoint, remove_checkpoints
 from tlf.engine.clock import process_seconds, timed
+from tlf.engine.determinism import operations_explained
 from tlf.engine.directory import RunDirectory
 from tlf.engine.environment import describe_environment
 from tlf.engine.features import Features
-from tlf.engine.files import read_json
+from tlf.engine.files import append_text, read_json, remove_half_written
 from tlf.engine.freeze import FreezeContract
 from tlf.engine.listener import Listener
 from tlf.engine.loaded_check import check_loaded
@@ -214,6 +215,7 @@ class Running:
         if self.record is not None:
             refuse_other_device(self.record, self.job.plan)
             self.refuse_changes(environment)
+            remove_half_written(self.directory.path)
             self.log("the run goes on")
             return
         self.directory.write_text(SPEC, self.raw.text)
@@ -334,9 +336,16 @@ class Running:
             progress=self.progress,
             log=self.log,
         )
-        evaluation = stepper.carry_out(saved)
+        with operations_explained(self.under_way):
+            evaluation = stepper.carry_out(saved)
         self.job = stepper.job
         return evaluation
+
+    def under_way(self) -> str:
+        """Return which step is being carried out."""
+        steps = self.job.plan.steps
+        # What is measured after the last one belongs to it.
+        return f"step `{steps[min(len(self.progress.steps), len(steps) - 1)].name}`"
 
     def finish(self, evaluation: Evaluation) -> Run:
         """Write predictions, the artifact and, last of all, the report."""
@@ -373,8 +382,7 @@ class Running:
         """Add a line to `log.txt`, or keep it until there is a run directory."""
         self._unwritten.append(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
         if self.directory.published:
-            with (self.directory.path / "log.txt").open("a", encoding="utf-8") as file:
-                file.writelines(self._unwritten)
+            append_text(self.directory.path / "log.txt", "".join(self._unwritten))
             self._unwritten.clear()
 
     def interrupted(self, interrupt: KeyboardInterrupt) -> RunInterrupted:

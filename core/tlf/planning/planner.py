@@ -112,7 +112,8 @@ class RunPlan:
         batches_per_epoch: Optimizer steps in an epoch.
         training: The spec's training section.
         cache: The spec's cache section.
-        device: Name, precision, memory format, chunk size and threads, with the reason.
+        device: Name, precision, memory format, chunk size, threads, and whether it is deterministic,
+            with the reason.
         metrics_on: The split whose metrics are reported.
         selection_on: The images to choose on: `validation` if a test split is reported; else
             `selection`, held out of train, if a step chooses among trained weights.

@@ -331,6 +331,8 @@ class Device(abc.ABC):
         reason: Why this device and precision, in a few words.
         pin_memory: Whether inputs wait in pinned memory and travel while the processor goes on. For
             devices that torch can pin memory for: CUDA's. False by default.
+        deterministic: Whether a run may use only operations that give the same bytes each time. The
+            engine holds torch to that for as long as the run takes. False by default.
     """
 
     torch_device: torch.device
@@ -339,6 +341,7 @@ class Device(abc.ABC):
     chunk_size: int
     reason: str
     pin_memory: bool = False
+    deterministic: bool = False
 
     @abc.abstractmethod
     def autocast(self) -> torch.autocast:

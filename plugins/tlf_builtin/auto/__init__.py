@@ -14,6 +14,11 @@ def tlf_devices() -> list[Declaration]:
             summary="the best device that is there",
             target="tlf_builtin.auto.device:Auto",
             options="tlf_builtin.auto.options:AutoOptions",
-            examples=({}, {"precision": "float32"}, {"precision": "float16"}),
+            examples=(
+                {},
+                {"precision": "float32"},
+                {"precision": "float16"},
+                {"deterministic": True},
+            ),
         )
     ]

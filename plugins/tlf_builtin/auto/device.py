@@ -47,10 +47,11 @@ class Auto(DeviceBackend[AutoOptions]):
     def _choose(self) -> tuple[tuple[str, DeviceBackend[Any], str] | None, list[str]]:
         """Return name, backend and reason of what is taken, and why others were passed over."""
         precision = self.options.precision
+        wanted = {"precision": precision, "deterministic": self.options.deterministic}
         passed_over: list[str] = []
         for name, (backend, options) in CHOICES.items():
             try:
-                made = backend(options.model_validate({"precision": precision}))
+                made = backend(options.model_validate(wanted))
             except ValidationError:
                 passed_over.append(f"{name} has no {precision}")
                 continue

@@ -17,3 +17,8 @@ class AutoOptions(Options):
         description="What the network is computed in. `auto` is whatever is fast on the device "
         "that is taken; a device that lacks what is asked for is passed over.",
     )
+    deterministic: bool = Field(
+        default=False,
+        description="Use only operations that give the same bytes each time, for as long as the run "
+        "takes; one that needs another stops and names it.",
+    )

@@ -14,6 +14,11 @@ def tlf_devices() -> list[Declaration]:
             summary="the processor, in bfloat16 where it is fast",
             target="tlf_builtin.cpu.device:Cpu",
             options="tlf_builtin.cpu.options:CpuOptions",
-            examples=({}, {"precision": "float32"}, {"precision": "bfloat16"}),
+            examples=(
+                {},
+                {"precision": "float32"},
+                {"precision": "bfloat16"},
+                {"deterministic": True},
+            ),
         )
     ]

@@ -22,10 +22,12 @@ class CpuDevice(Device):
     Args:
         precision: What networks are computed in.
         reason: Why.
+        deterministic: Whether a run may use deterministic operations only.
     """
 
-    def __init__(self, precision: Precision, reason: str) -> None:
+    def __init__(self, precision: Precision, reason: str, *, deterministic: bool = False) -> None:
         self.torch_device = torch.device("cpu")
+        self.deterministic = deterministic
         self.precision = precision
         self.channels_last = True
         # Large enough that a layer's work fills a few cores, small enough that a short last chunk
@@ -74,7 +76,10 @@ class Cpu(DeviceBackend[CpuOptions]):
         if self.options.threads is not None:
             torch.set_num_threads(self.options.threads)
         precision, why = choose_precision(self.options.precision)
-        return CpuDevice(precision, f"{_describe_threads(self.options.threads)}; {why}")
+        deterministic = self.options.deterministic
+        reason = f"{_describe_threads(self.options.threads)}; {why}"
+        reason += "; deterministic" if deterministic else ""
+        return CpuDevice(precision, reason, deterministic=deterministic)
 
 
 def choose_precision(wanted: Literal["auto", "float32", "bfloat16"]) -> tuple[Precision, str]:

@@ -24,3 +24,9 @@ class CpuOptions(Options):
         description="Threads that compute; null for as many as torch takes. Results may differ in "
         "the last digits between numbers of threads.",
     )
+    deterministic: bool = Field(
+        default=False,
+        description="Use only operations that give the same bytes each time, for as long as the run "
+        "takes; one that needs another stops and names it. What tlf does on a processor is so already, "
+        "for one number of threads.",
+    )

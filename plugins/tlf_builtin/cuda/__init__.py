@@ -19,6 +19,7 @@ def tlf_devices() -> list[Declaration]:
                 {"precision": "float32"},
                 {"precision": "bfloat16"},
                 {"precision": "float16", "index": 0},
+                {"deterministic": True},
             ),
         )
     ]

@@ -22,10 +22,14 @@ class CudaDevice(Device):
         index: Which one.
         precision: What networks are computed in.
         reason: Why.
+        deterministic: Whether a run may use deterministic operations only.
     """
 
-    def __init__(self, index: int, precision: Precision, reason: str) -> None:
+    def __init__(
+        self, index: int, precision: Precision, reason: str, *, deterministic: bool = False
+    ) -> None:
         self.torch_device = torch.device("cuda", index)
+        self.deterministic = deterministic
         self.precision = precision
         self.channels_last = True
         # Large enough to fill a GPU, small enough that the activations of a chunk are a small part
@@ -94,7 +98,9 @@ class Cuda(DeviceBackend[CudaOptions]):
         if precision == "float32":
             # Else cuDNN rounds what it multiplies to the 11 significant bits of TF32.
             torch.backends.cudnn.allow_tf32 = False
-        return CudaDevice(self.options.index, precision, f"{gpu}; {why}")
+        deterministic = self.options.deterministic
+        reason = f"{gpu}; {why}{'; deterministic' if deterministic else ''}"
+        return CudaDevice(self.options.index, precision, reason, deterministic=deterministic)
 
 
 def choose_precision(

@@ -23,3 +23,8 @@ class CudaOptions(Options):
         le=1023,
         description="Which GPU, counted from 0 as torch does.",
     )
+    deterministic: bool = Field(
+        default=False,
+        description="Use only operations that give the same bytes each time, for as long as the run "
+        "takes; one that needs another stops and names it. Slower.",
+    )

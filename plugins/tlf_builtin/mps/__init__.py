@@ -14,6 +14,11 @@ def tlf_devices() -> list[Declaration]:
             summary="the GPU of an Apple computer",
             target="tlf_builtin.mps.device:Mps",
             options="tlf_builtin.mps.options:MpsOptions",
-            examples=({}, {"precision": "float32"}, {"precision": "float16"}),
+            examples=(
+                {},
+                {"precision": "float32"},
+                {"precision": "float16"},
+                {"deterministic": True},
+            ),
         )
     ]

@@ -14,10 +14,12 @@ class MpsDevice(Device):
     Args:
         precision: What networks are computed in.
         reason: Why.
+        deterministic: Whether a run may use deterministic operations only.
     """
 
-    def __init__(self, precision: Precision, reason: str) -> None:
+    def __init__(self, precision: Precision, reason: str, *, deterministic: bool = False) -> None:
         self.torch_device = torch.device("mps")
+        self.deterministic = deterministic
         self.precision = precision
         # Rows are what every kernel of torch's for Metal takes.
         self.channels_last = False
@@ -69,10 +71,11 @@ class Mps(DeviceBackend[MpsOptions]):
 
     def create(self) -> Device:
         """Return the device."""
-        if self.options.precision == "auto":
-            return MpsDevice("float32", f"{_describe_gpu()}; float32 unless asked otherwise")
-        precision = self.options.precision
-        return MpsDevice(precision, f"{_describe_gpu()}; {precision} as asked")
+        wanted, deterministic = self.options.precision, self.options.deterministic
+        precision: Precision = "float32" if wanted == "auto" else wanted
+        why = "float32 unless asked otherwise" if wanted == "auto" else f"{wanted} as asked"
+        reason = f"{_describe_gpu()}; {why}{'; deterministic' if deterministic else ''}"
+        return MpsDevice(precision, reason, deterministic=deterministic)
 
 
 def _describe_gpu() -> str:

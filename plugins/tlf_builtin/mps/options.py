@@ -16,3 +16,8 @@ class MpsOptions(Options):
         default="auto",
         description="What the network is computed in. `auto` is float32.",
     )
+    deterministic: bool = Field(
+        default=False,
+        description="Use only operations that give the same bytes each time, for as long as the run "
+        "takes; one that needs another stops and names it.",
+    )

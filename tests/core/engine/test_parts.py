@@ -248,9 +248,10 @@ def test_a_fitted_device_computes_in_float32_and_asks_the_device_for_the_rest(mo
     monkeypatch.setattr(Torchvision, "autocast", False)
     registry = load_registry()
     family = make_family(registry, "torchvision", {})
-    part = PartSpec(name="cpu", options={"precision": "bfloat16"})
+    part = PartSpec(name="cpu", options={"precision": "bfloat16", "deterministic": True})
     device = make_device(registry, part, pytest.fail)
     fitted = fitted_device(device, family)
+    assert fitted.deterministic
     layer = torch.nn.Linear(2, 2)
     with fitted.autocast():
         assert layer(torch.ones(1, 2)).dtype == torch.float32

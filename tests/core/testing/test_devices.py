@@ -96,6 +96,7 @@ SABOTEURS = (
     Saboteur(check_device_runs_a_network, backend(torch_device="cpu"), "must be a `device`"),
     Saboteur(check_device_runs_a_network, backend(reason=""), "`reason` must say"),
     Saboteur(check_device_runs_a_network, backend(pin_memory="yes"), "must be a `bool`, not 'yes'"),
+    Saboteur(check_device_runs_a_network, backend(deterministic=1), "must be a `bool`, not 1"),
     Saboteur(check_device_runs_a_network, backend(precision="fast"), "one of float32, .*`fast`"),
     Saboteur(
         check_device_runs_a_network,
