@@ -101,6 +101,8 @@ class _Ending:
         self._kept = kept
         self._request = request
         self._timers: list[threading.Timer] = []
+        self._lock = threading.Lock()
+        self._is_off = False
 
     def prepare(self, number: int) -> None:
         """Give the process its time from now on.
@@ -109,22 +111,30 @@ class _Ending:
             number: Of the signal.
         """
         request = self._request
-        # Python's own handler may have run already, or not yet.
-        waits = request is not None and request.can_wait and not self._timers
-        seconds = SAVING_SECONDS if waits else GRACE_SECONDS
-        timer = threading.Timer(seconds, self._end, [_ENDS[number].exit_code])
-        timer.daemon = True
-        self._timers.append(timer)
+        with self._lock:
+            if self._is_off:
+                return
+            # Python's own handler may have run already, or not yet.
+            waits = request is not None and request.can_wait and not self._timers
+            seconds = SAVING_SECONDS if waits else GRACE_SECONDS
+            timer = threading.Timer(seconds, self._end, [_ENDS[number].exit_code])
+            timer.daemon = True
+            self._timers.append(timer)
+            timer.start()
         if waits:
             self._say(["", "saving the state of the run (Ctrl-C again leaves at once)", ""])
-        timer.start()
 
     def call_off(self) -> None:
-        """Let the process live."""
-        for timer in self._timers:
-            timer.cancel()
+        """Let the process live, also if it has had a signal that this one has not heard of yet."""
+        with self._lock:
+            self._is_off = True
+            for timer in self._timers:
+                timer.cancel()
 
     def _end(self, code: int) -> None:
+        with self._lock:
+            if self._is_off:
+                return
         # Whoever is terminated comes back to it.
         if code == RunInterrupted.exit_code and "tlf.engine.directory" in sys.modules:
             sys.modules["tlf.engine.directory"].remove_unfinished()

@@ -72,7 +72,7 @@ def run_command(
 
 def _check_usage(spec: str | None, output_directory: Path | None, resume: Path | None) -> None:
     if spec is None and resume is None:
-        raise UsageError("there is no SPEC", hint="`tlf run SPEC`, or `tlf run --resume DIR`")
+        raise UsageError("missing argument `SPEC`", hint="`tlf run --help` says how it is used")
     if resume is not None and output_directory is not None:
         raise UsageError(
             "`--resume` and `--output-directory` exclude each other",

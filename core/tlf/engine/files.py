@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save, save_file
 
 
@@ -126,6 +129,9 @@ def write_tensors(
         path: The place.
         tensors: By name, on any device. Shared storage is written once for each name.
         metadata: Goes into the file's header.
+
+    Raises:
+        OSError: It cannot be written.
     """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     storages = {name: tensor.untyped_storage() for name, tensor in plain.items()}
@@ -139,10 +145,20 @@ def write_tensors(
     }
     described = dict(metadata or {})
     with _replacing(path) as beside:
-        if _is_plain(beside):
-            save_file(own, beside, metadata=described)
-        else:
+        if not _is_plain(beside):
             beside.write_bytes(save(own, metadata=described))
+            return
+        try:
+            save_file(own, beside, metadata=described)
+        except SafetensorError as error:
+            raise _system_error(error, path) from error
+
+
+def _system_error(error: SafetensorError, path: Path) -> OSError:
+    """Return what safetensors could not do as the error that the system gave."""
+    code = re.search(r"os error (\d+)", str(error))
+    number = int(code[1]) if code else errno.EIO
+    return OSError(number, os.strerror(number) if code else str(error), str(path))
 
 
 def read_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -157,9 +157,10 @@ def _data(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
                 f"{counts[1]} images {after}",
             )
             continue
-        before, after = (_digest(one[split], "labels") for one in (then, now))
-        if before != after:
-            yield Change("data", f"the names or labels of the images of `{split}`", before, after)
+        labels = [one[split].get("labels") for one in (then, now)]
+        if None not in labels and labels[0] != labels[1]:
+            what = f"the names or labels of the images of `{split}`"
+            yield Change("data", what, *(_short(str(one)) for one in labels))
 
 
 def _plugins(then: Any, now: Any) -> Iterator[Change]:  # noqa: ANN401 - lists from JSON

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import InitVar, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tlf.data import Loaded, batches_per_epoch, load_dataset
+from tlf.data.reasons import reason_of
 from tlf.engine.artifact import write_artifact
 from tlf.engine.boundary import Boundary, boundaries
 from tlf.engine.checkpoint import State, load_checkpoint, remove_checkpoints
@@ -20,7 +21,7 @@ from tlf.engine.environment import describe_environment
 from tlf.engine.features import Features
 from tlf.engine.files import append_text, read_json, remove_half_written
 from tlf.engine.freeze import FreezeContract
-from tlf.engine.listener import Listener
+from tlf.engine.listener import Listener, kept
 from tlf.engine.loaded_check import check_loaded
 from tlf.engine.metrics import Evaluation, measure
 from tlf.engine.network import build_network, inference_of
@@ -35,7 +36,7 @@ from tlf.engine.report import Progress, build_report
 from tlf.engine.resuming import refuse_changes, refuse_other_device
 from tlf.engine.stepping import Stepper
 from tlf.engine.stopping import STOPPED_EARLY, stopped
-from tlf.errors import OutputError, RunInterrupted, RunTerminated, Terminated
+from tlf.errors import OutputError, RunError, RunInterrupted, RunTerminated, Terminated
 from tlf.plugin import RunFinished, RunStarted
 from tlf.registry import Registry
 from tlf.spec import RawSpec
@@ -159,6 +160,11 @@ class Running:
             self.log(interrupt.message)
             self.ended(report=None, error=interrupt.message)
             raise
+        except OSError as error:
+            failure = self.unwritten(error)
+            self.log(f"error: {failure.message}")
+            self.ended(report=None, error=failure.message)
+            raise failure from error
         except Exception as error:
             words = str(error) or type(error).__name__
             self.log(f"error: {words}")
@@ -382,8 +388,26 @@ class Running:
         """Add a line to `log.txt`, or keep it until there is a run directory."""
         self._unwritten.append(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
         if self.directory.published:
-            append_text(self.directory.path / "log.txt", "".join(self._unwritten))
-            self._unwritten.clear()
+            # Where there is no room for a line there is none for what follows, which says so.
+            with suppress(OSError):
+                append_text(self.directory.path / "log.txt", "".join(self._unwritten))
+                self._unwritten.clear()
+
+    def unwritten(self, error: OSError) -> RunError:
+        """Return what ends a run that could not write one of its files.
+
+        Args:
+            error: Why. What reads images has errors of its own.
+        """
+        place = self.directory.path if error.filename is None else error.filename
+        reason = reason_of(error)
+        if not self.directory.kept:
+            hint = "nothing was written; make room, or choose another `output`"
+        else:
+            hint = (
+                f"what was saved before is still there; make room, and {kept(self.directory.path)}"
+            )
+        return RunError(f"`{place}` cannot be written: {reason}", hint=hint)
 
     def interrupted(self, interrupt: KeyboardInterrupt) -> RunInterrupted:
         """Return what ends a run that was stopped at once, and leave what can go on.

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from tlf.cli.interrupt import prompt_interrupt
+from tlf.cli.interrupt import StopRequest, _Ending, prompt_interrupt
+from tlf.errors import RunTerminated, Terminated
 
 BUSY = """
 import signal, threading
@@ -62,6 +63,33 @@ def test_a_run_directory_without_a_name_is_removed_when_the_process_is_ended(tmp
 def test_python_hears_of_the_signal_as_ever():
     with pytest.raises(KeyboardInterrupt), prompt_interrupt():
         signal.raise_signal(signal.SIGINT)
+
+
+def test_a_signal_that_is_heard_of_too_late_ends_nothing(monkeypatch):
+    monkeypatch.setattr("tlf.cli.interrupt.GRACE_SECONDS", 0.0)
+    ending = _Ending((), None)
+    ending.call_off()
+    ending.prepare(signal.SIGINT)
+    assert ending._timers == []
+
+
+def test_the_first_signal_is_left_to_a_run_that_can_wait():
+    request = StopRequest()
+    assert not request.take(signal.SIGINT)
+    request.can_wait = True
+    assert request.take(signal.SIGTERM)
+    assert request.asked is RunTerminated
+    assert not request.take(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
+)
+def test_a_signal_that_nothing_can_be_saved_after_is_an_interrupt(number, error):
+    before = signal.getsignal(number)
+    with pytest.raises(error), prompt_interrupt((), StopRequest()):
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is before
 
 
 def test_nothing_is_left_behind():

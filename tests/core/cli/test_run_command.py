@@ -199,7 +199,7 @@ def test_a_killed_run_goes_on_and_prints_its_result(tlf, spec_file, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "there is no SPEC"),
+        ([], "missing argument `SPEC`"),
         (["--resume", "x", "--output-directory", "y"], "exclude each other"),
         (["--resume", "nowhere"], "`nowhere` does not exist"),
     ],

@@ -182,3 +182,19 @@ def test_no_file_of_a_checkpoint_is_a_pickle(run, state):
     names = {path.name for path in save_checkpoint(run, state).iterdir()}
     assert names == {*(f"{name}.safetensors" for name in FILES), "state.json", "SHA256SUMS"}
     json.loads((run / "checkpoints" / "000001" / "state.json").read_text())
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoints"])
+def test_nothing_is_cut_off_or_removed_that_a_link_leads_to(run, state, name):
+    save_checkpoint(run, state)
+    (run / name).rename(run / "precious")
+    (run / name).symlink_to(run / "precious")
+    with pytest.raises(OutputError, match="is a link"):
+        load(run)
+
+
+def test_a_file_that_is_nested_without_end_is_damage(run, state):
+    path = save_checkpoint(run, state)
+    (path / "state.json").write_text("[" * 100_000)
+    with pytest.raises(OutputError, match="every checkpoint in"):
+        load(run)

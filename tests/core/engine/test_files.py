@@ -1,10 +1,21 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from tlf.engine.files import append_json_line, file_digest, write_json, write_tensors, write_text
+from tlf.engine.files import (
+    _system_error,
+    append_json_line,
+    file_digest,
+    read_json,
+    remove_half_written,
+    write_json,
+    write_tensors,
+    write_text,
+)
 
 
 def test_a_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -45,3 +56,41 @@ def test_equal_tensors_make_equal_files(tmp_path):
     for name in ("a", "b"):
         write_tensors(tmp_path / name, {"x": torch.ones(5), "y": torch.zeros(2)}, {"format": "pt"})
     assert file_digest(tmp_path / "a") == file_digest(tmp_path / "b")
+
+
+def test_what_lies_under_a_name_of_ours_as_a_link_is_not_written_through(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / ".a.txt.tmp").symlink_to(tmp_path / "precious")
+    write_text(tmp_path / "a.txt", "text")
+    (tmp_path / "lines").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="symbolic link"):
+        append_json_line(tmp_path / "lines", {})
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_what_safetensors_cannot_write_is_the_systems_error(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_tensors(tmp_path / "nowhere" / "a.safetensors", {"a": torch.zeros(1)})
+    assert "nowhere" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [("I/O error: No space left on device (os error 28)", 28), ("something else", 5)],
+)
+def test_an_error_of_safetensors_has_the_systems_number(said, number):
+    error = _system_error(SafetensorError(said), Path("a.safetensors"))
+    assert (error.errno, error.filename) == (number, "a.safetensors")
+
+
+def test_what_a_killed_process_had_begun_is_removed_and_nothing_else(tmp_path):
+    for name in (".a.json.0123.tmp", "a.json", ".lock"):
+        (tmp_path / name).touch()
+    remove_half_written(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "a.json"]
+
+
+def test_a_file_that_is_nested_without_end_is_no_json(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_json(tmp_path / "a.json")

@@ -200,7 +200,7 @@ def test_of_a_run_that_is_stopped_an_observer_hears_that(heard, small_spec):
 
 
 def test_an_observer_hears_nothing_of_a_run_that_never_started(heard, small_spec, monkeypatch):
-    def fail(self):
+    def fail(self, **_):
         raise RunError("no room")
 
     monkeypatch.setattr(RunDirectory, "publish", fail)
