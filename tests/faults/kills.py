@@ -206,6 +206,9 @@ def kill_runs(
             if not any(one.startswith(f"{strategy}: ") for one in tally.missing(least)):
                 break
             killer.kill_one()
-        told(f"{strategy}: {dict(tally.kills[strategy])}, {len(tally.failures)} failures")
+        told(f"{strategy}: {dict(tally.kills[strategy])}")
+        for failure in tally.failures:
+            if failure.startswith(strategy):
+                told(failure)
         shutil.rmtree(place)
     return tally

@@ -67,3 +67,37 @@ def test_two_tables_of_one_name_are_not_mixed(small_spec):
     (warning,) = warnings
     assert "`csv` (tlf" in warning
     assert "FileExistsError" in warning
+
+
+class Dies(tlf.Listener):
+    def __init__(self, batches):
+        self.left = batches
+
+    def batch_finished(self, epoch, images, loss):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("strategy", ["feature-extraction", "lp-ft"])
+def test_a_run_that_goes_on_has_each_row_once(small_spec, tmp_path, strategy):
+    spec = {
+        **small_spec,
+        "observers": ["csv"],
+        "strategy": strategy,
+        "training": {"epochs": 3, "batch_size": 8},
+        "checkpoint": {"every_seconds": 1e-9},
+    }
+    whole = tlf.run(spec)
+    with pytest.raises(tlf.TlfError):
+        tlf.run(spec, output_directory=tmp_path / "run", listener=Dies(5))
+    with (tmp_path / "run" / "metrics.csv").open("a") as file:
+        # As if an epoch after the checkpoint had been told, and half of another.
+        file.write("9,head,0.1\n9,he")
+    resumed = tlf.resume(tmp_path / "run")
+    timings = ("train_seconds", "data_seconds", "prefix_seconds", "images_per_second")
+    expected, found = (
+        [{name: value for name, value in row.items() if name not in timings} for row in table(run)]
+        for run in (whole, resumed)
+    )
+    assert found == expected

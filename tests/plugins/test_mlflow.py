@@ -441,3 +441,19 @@ def test_its_options_are_known_without_mlflow():
         "assert entry.options({}).tracking_uri == 'mlflow.db'\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@needs_mlflow
+def test_a_run_that_goes_on_is_the_one_that_was_logged(watched, store):
+    class Stopping(tlf.Listener):
+        def epoch_finished(self, record):
+            raise KeyboardInterrupt
+
+    with pytest.raises(tlf.TlfError, match="stopped after 1 of 2"):
+        tlf.run(watched, listener=Stopping())
+    (stopped,) = Read(store).runs()
+    tlf.resume(stopped.data.tags["tlf.directory"])
+    read = Read(store)
+    (logged,) = read.runs()
+    assert logged.info.status == "FINISHED"
+    assert [at for at, _ in read.history(logged, "loss/train")][-1] == 2

@@ -76,6 +76,41 @@ class Score:
         return {"accuracy": self.accuracy, "loss": -self.gain}
 
 
+@dataclass(frozen=True)
+class Best:
+    """The best weights that a run has come to at the end of a step.
+
+    Attributes:
+        score: On the images to choose on.
+        step: Name of the step.
+        epochs: How many epochs of the run were done by then.
+        state: The weights of everything that any step changes.
+    """
+
+    score: Score
+    step: str
+    epochs: int
+    state: Snapshot
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what the report holds of it."""
+        return {"step": self.step, "epochs": self.epochs, "selection": self.score.as_json()}
+
+    def facts(self) -> dict[str, Any]:
+        """Return it without the weights, as checkpoints hold it."""
+        return {"score": vars(self.score), "step": self.step, "epochs": self.epochs}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any], state: Snapshot) -> Best:
+        """Return what `facts` was made of.
+
+        Args:
+            facts: What `facts` returned.
+            state: The weights.
+        """
+        return cls(Score(**facts["score"]), facts["step"], facts["epochs"], state)
+
+
 @dataclass
 class Watch:
     """Follows the epochs of a step, and keeps the weights of the best.

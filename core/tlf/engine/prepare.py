@@ -35,7 +35,7 @@ from tlf.engine.parts import (
 )
 from tlf.engine.strategies import ChosenStrategy, choose_strategy
 from tlf.errors import Problem, SpecError, WeightsError, did_you_mean
-from tlf.planning import RunPlan, plan_steps
+from tlf.planning import RunPlan, plan_steps, with_stopping
 from tlf.plugin import (
     BackboneFamily,
     Budget,
@@ -111,12 +111,18 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     outline = outline_network(family, model, transform, config, len(dataset.classes), spec)
     budget = Budget(epochs=spec.training.epochs, images=len(dataset.splits["train"]))
     chosen = choose_strategy(registry, spec.strategy, outline, budget)
-    planned = _plan_strategy(chosen, spec, outline, budget)
+    planned = with_stopping(
+        _plan_strategy(chosen, spec, outline, budget),
+        patience=spec.training.patience,
+        keep_best=spec.training.keep == "best",
+    )
     if any(step.chooses for step in planned) and "test" not in dataset.splits:
         dataset = hold_out_selection(dataset, spec.evaluation.selection, spec.seed)
     weights = _resolve_weights(spec, folder, family, model, chosen.made.part)
     plan = _resolve(spec, outline, planned, dataset, transform, device, str(weights))
     plan = replace(plan, strategy={**plan.strategy, **chosen.as_json()})
+    if plan.keeps_best:
+        plan = replace(plan, weights_from="best of all steps")
     plan = _with_source_of_weights(plan, family, model)
     return Job(
         spec=spec,

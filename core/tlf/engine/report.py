@@ -33,6 +33,7 @@ class Progress:
         resumed: How often the run has gone on after it was stopped.
         images_decoded: How many times an image was decoded for this run.
         images_through_backbone: Forward passes of one image through the backbone.
+        kept: The step that the run ends with the weights of, if these were chosen among all steps.
         epochs_done: Epochs that are trained and evaluated.
         steps: A record for each finished step.
         seconds: By kind of work: `prepare` (building the network), `probe`, `data` (reading,
@@ -42,6 +43,7 @@ class Progress:
 
     started: float = field(default_factory=time.perf_counter)
     resumed: int = 0
+    kept: Mapping[str, Any] | None = None
     images_decoded: int = 0
     images_through_backbone: int = 0
     epochs_done: int = 0
@@ -150,6 +152,7 @@ def build_report(
         "deterministic": plan.device["deterministic"],
         "weights_from": plan.weights_from,
         "selection_on": plan.selection_on,
+        "kept": progress.kept,
         "metrics_on": plan.metrics_on,
         "images_measured": count,
         "metrics": metrics,

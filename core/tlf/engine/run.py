@@ -91,7 +91,9 @@ def resume(
         raw = load_raw(record.raw.values if spec is None else spec, overrides)
         refuse_other_spec(record, raw)
         record = replace(record, raw=replace(record.raw, folder=raw.folder)) if spec else record
-    finished = finished_run(record.folder) or run_raw(record.raw, record=record, listener=listener)
+    with RunDirectory.reopen(record.folder):
+        finished = finished_run(record.folder)
+    finished = finished or run_raw(record.raw, record=record, listener=listener)
     if not (finished.directory / PAGE).exists():
         add_page(finished.directory, listener.warning)
     return finished

@@ -99,6 +99,7 @@ def finished_run(folder: Path) -> Run | None:
             hint="remove it: the run then goes on, and writes it again",
         ) from error
     remove_checkpoints(folder)
+    remove_half_written(folder)
     return Run(folder, report)
 
 
@@ -191,7 +192,7 @@ class Running:
             self.publish()
             saved = self.saved()
             self.load(cache, saved)
-            self.describe()
+            self.describe(saved)
             evaluation = self.train(saved)
             return self.finish(evaluation)
 
@@ -302,8 +303,12 @@ class Running:
         self.job = replace(self.job, plan=plan)
         self.listener.replanned(plan)
 
-    def describe(self) -> None:
-        """Write down what is known by now of the images, and say that training begins."""
+    def describe(self, saved: State | None) -> None:
+        """Write down what is known by now of the images, and say that training begins.
+
+        Args:
+            saved: Where the run is to go on.
+        """
         plan, environment = self.job.plan.as_json(), self.environment(self.loaded)
         if self.record is None or "data" not in self.record.environment:
             self.directory.write_json(PLAN, plan)
@@ -320,8 +325,14 @@ class Running:
                 spec=self.job.spec.model_dump(mode="json"),
                 plan=plan,
                 environment=environment,
+                epochs_done=self._epochs_done(saved),
             )
         )
+
+    def _epochs_done(self, saved: State | None) -> int | None:
+        if self.record is None:
+            return None
+        return 0 if saved is None else saved.position.epoch
 
     def train(self, saved: State | None) -> Evaluation:
         """Carry out every step, and return what is reported.

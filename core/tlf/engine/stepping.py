@@ -12,11 +12,11 @@ import torch
 
 from tlf.data import evaluation_batches
 from tlf.engine.checkpoint import Position, State, save_checkpoint
-from tlf.engine.choosing import Score, Watch
+from tlf.engine.choosing import Best, Score, Watch
 from tlf.engine.clock import Waiting
 from tlf.engine.combining import choose_shares
 from tlf.engine.diagnosis import NOT_FINITE_HINT
-from tlf.engine.features import Work
+from tlf.engine.features import Feed, Work
 from tlf.engine.files import append_json_line
 from tlf.engine.generators import generator_states, set_generator_states
 from tlf.engine.loop import EpochSoFar, Trainer
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from tlf.data import Loaded, LoadedSplit
     from tlf.engine.boundary import Boundary
-    from tlf.engine.features import Feed
     from tlf.engine.freeze import FreezeContract
     from tlf.engine.inference import Inference
     from tlf.engine.listener import Listener
@@ -50,6 +49,8 @@ if TYPE_CHECKING:
 
 #: The moment of the best weights of the step that trains.
 _BEST = "best"
+#: The moment of the best weights at the end of any step.
+_BEST_OF_ALL = "best of all"
 
 #: How many chunks are fetched together when a split is evaluated.
 EVALUATED_CHUNKS = 4
@@ -101,6 +102,7 @@ class Stepper:
         picked: Of each step that has picked what it trains, by index: its groups, and what the report
             holds of that.
         underway: The step that trains, while its state can be saved.
+        best: The best weights at the end of any step so far, if the run is to end with these.
     """
 
     job: Job
@@ -120,6 +122,7 @@ class Stepper:
     origin: Snapshot = field(default_factory=dict)
     picked: dict[int, dict[str, Any]] = field(default_factory=dict)
     underway: Underway | None = None
+    best: Best | None = None
 
     def carry_out(self, saved: State | None = None) -> Evaluation:
         """Carry out every step, and return what is reported.
@@ -149,6 +152,7 @@ class Stepper:
         pulled = {group for step in plan.steps if step.pull for group in step.trainable}
         head = self.model.outline.stages[-1]
         self.origin = snapshot(self.model, pulled - set(head.groups))
+        keeps_best = plan.keeps_best
         first = 0
         if saved is not None:
             first = saved.position.step
@@ -163,20 +167,78 @@ class Stepper:
             self.listener.step_started(step)
             self.observers.tell(StepStarted(index, asdict(step)))
             self.log(f"step {step.name}: {step.trainable_parameters} parameters learn")
-            if step.kind == "train":
-                optimizer, evaluation = self.train(index, step, feed, optimizer, saved)
-                saved = None
-            elif step.solves:
-                evaluation = self.solve(step, feed)
-                if optimizer is not None:
-                    optimizer.forget(step.trainable)
-            else:
-                evaluation = self.combine(step, feed, optimizer)
+            optimizer, evaluation = self.carry_out_step(index, step, feed, optimizer, saved)
+            saved = None
             if step.name in kept:
                 self.snapshots[step.name] = snapshot(self.model, changing)
+            if keeps_best:
+                self.look_for_best(step, feed, evaluation, changing)
+        if self.best is not None:
+            self.progress.kept = self.best.as_json()
+            if self.best.step != step.name:
+                feed = self.end_with_best(self.best)
+                evaluation = None
         if plan.metrics_on != "validation" or evaluation is None:
             evaluation = self.evaluate(plan.metrics_on, feed)
         return evaluation
+
+    def carry_out_step(
+        self,
+        index: int,
+        step: PlannedStep,
+        feed: Feed,
+        optimizer: StepOptimizer | None,
+        saved: State | None,
+    ) -> tuple[StepOptimizer | None, Evaluation]:
+        """Carry out a step, and return the last optimizer that there is, and what it came to.
+
+        Args:
+            index: Of the step.
+            step: The step.
+            feed: Makes what goes into the part that learns.
+            optimizer: Of the last step that trained.
+            saved: Where in the step to go on; None for its start.
+        """
+        if step.kind == "train":
+            return self.train(index, step, feed, optimizer, saved)
+        if step.solves:
+            evaluation = self.solve(step, feed)
+            if optimizer is not None:
+                optimizer.forget(step.trainable)
+            return optimizer, evaluation
+        return optimizer, self.combine(step, feed, optimizer)
+
+    def look_for_best(
+        self, step: PlannedStep, feed: Feed, validation: Evaluation, changing: set[str]
+    ) -> None:
+        """Keep the weights that a step has ended with if none before were better.
+
+        Args:
+            step: The step.
+            feed: Makes what goes into the part that learned.
+            validation: What the network says about the validation images.
+            changing: Groups that any step changes.
+        """
+        score = self.score(feed, validation)
+        if self.best is None or score > self.best.score:
+            state = snapshot(self.model, changing)
+            self.best = Best(score, step.name, self.progress.epochs_done, state)
+
+    def end_with_best(self, best: Best) -> Feed:
+        """Put the best weights back that the run has come to, and return what feeds the network then.
+
+        Args:
+            best: Those weights.
+        """
+        self.go_back(best.state, None)
+        self.inference.update()
+        # What was frozen in the last step may be another now: the whole network is gone through.
+        self.boundary.features.entries = {}
+        self.say(
+            f"ends with the weights of step {best.step}: "
+            f"{best.score.accuracy:.1%} of the images to choose on"
+        )
+        return Feed(self.boundary.features, 0, 0)
 
     def go_back(self, state: Snapshot, optimizer: StepOptimizer | None) -> None:
         """Write weights into the network that it had at another time.
@@ -603,6 +665,8 @@ class Stepper:
         }
         if watch is not None and watch.state is not None:
             weights[_BEST] = watch.state
+        if self.best is not None:
+            weights[_BEST_OF_ALL] = self.best.state
         progress = self.progress.as_json()
         progress["images_decoded"] += self.loaded.images_decoded
         work = trainer.feed.features.work
@@ -624,6 +688,7 @@ class Stepper:
                 "contract_seconds": self.contract.seconds,
                 "left_over": self.left_over,
                 "snapshots": list(self.snapshots),
+                "best": None if self.best is None else self.best.facts(),
                 "picked": {str(index): picked for index, picked in self.picked.items()},
                 "step": step,
             },
@@ -658,6 +723,8 @@ class Stepper:
         self.snapshots = {
             name: weights[f"snapshot {n}"] for n, name in enumerate(facts["snapshots"])
         }
+        if facts["best"] is not None:
+            self.best = Best.of(facts["best"], weights[_BEST_OF_ALL])
         for index, picked in facts["picked"].items():
             self.take_pick(int(index), picked)
 

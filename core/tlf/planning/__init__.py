@@ -1,7 +1,13 @@
 """From a valid spec to a resolved plan. Pure: no torch, no files, no clock."""
 
 from tlf.planning.caching import AHEAD_VIEWS, Costs, StepCache, Usage, decide_cache
-from tlf.planning.planner import PlannedStep, RunPlan, plan_steps, with_trainable
+from tlf.planning.planner import (
+    PlannedStep,
+    RunPlan,
+    plan_steps,
+    with_stopping,
+    with_trainable,
+)
 from tlf.planning.rules import check_steps
 from tlf.planning.schedule import rate_factor
 
@@ -16,5 +22,6 @@ __all__ = [
     "decide_cache",
     "plan_steps",
     "rate_factor",
+    "with_stopping",
     "with_trainable",
 ]

@@ -46,6 +46,7 @@ class PlannedStep:
         grid: Settings that a solved head is chosen from; none for the engine's own.
         schedule: First epoch and number of epochs that the learning rate's schedule spans.
         patience: After how many epochs without a gain it ends; None for all of its epochs.
+        keep_best: Whether it ends with the weights of its best epoch, however long it takes.
         undo: Whether what was before the step is put back if no epoch of it is better.
         pull: How strongly the backbone's parameters are drawn to where they began.
         begin: The step whose end it begins from; None for the one before it.
@@ -68,6 +69,7 @@ class PlannedStep:
     grid: tuple[float, ...] = ()
     schedule: tuple[int, int] = (0, 0)
     patience: int | None = None
+    keep_best: bool = False
     undo: bool = False
     pull: float = 0.0
     begin: str | None = None
@@ -84,7 +86,7 @@ class PlannedStep:
     @property
     def watched(self) -> bool:
         """Whether its epochs are compared, on the images to choose on."""
-        return self.patience is not None or self.undo
+        return self.patience is not None or self.undo or self.keep_best
 
     @property
     def chooses(self) -> bool:
@@ -145,6 +147,13 @@ class RunPlan:
         """Epochs in all."""
         return sum(step.epochs for step in self.steps)
 
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the run ends with the best weights that any of its steps has ended with."""
+        # Neighbours take the head's place for good.
+        solved = any(step.kind == "knn" for step in self.steps)
+        return len(self.steps) > 1 and any(step.keep_best for step in self.steps) and not solved
+
     def place_of(self, cut: int) -> str:
         """Return where a cut of the backbone lies, in words: `pooled`, or after which stage.
 
@@ -188,6 +197,30 @@ def plan_steps(
             planned.append(_plan_train(step, outline, first_epoch, learning_rate))
             first_epoch += step.epochs
     return _with_schedules(planned)
+
+
+def with_stopping(
+    steps: Sequence[PlannedStep], *, patience: int | None, keep_best: bool
+) -> tuple[PlannedStep, ...]:
+    """Return steps that end early, or with their best weights, as the run wants it.
+
+    What a strategy says of its own steps goes before.
+
+    Args:
+        steps: The steps.
+        patience: After how many epochs without a gain one ends that trains; None for none.
+        keep_best: Whether each ends with the weights of its best epoch.
+    """
+    return tuple(
+        replace(
+            step,
+            patience=patience if step.patience is None else step.patience,
+            keep_best=keep_best,
+        )
+        if step.kind == "train"
+        else step
+        for step in steps
+    )
 
 
 def with_trainable(step: PlannedStep, outline: Outline, trainable: Iterable[str]) -> PlannedStep:

@@ -20,12 +20,16 @@ class RunStarted:
         spec: The spec, with every default in its place.
         plan: What `plan.json` holds.
         environment: What `environment.json` holds.
+        epochs_done: Of a run that goes on after it was stopped, how many epochs are done; None for a
+            new run. What an observer has heard of later epochs it hears once more, and what is in the
+            run directory by then may be its own.
     """
 
     directory: Path
     spec: Mapping[str, Any]
     plan: Mapping[str, Any]
     environment: Mapping[str, Any]
+    epochs_done: int | None = None
 
 
 @dataclass(frozen=True)

@@ -131,6 +131,18 @@ class TrainingSpec(BaseModel):
     warmup: float = Field(
         default=0.1, ge=0.0, le=0.5, description="Share of the run in which the rate rises."
     )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        le=100_000,
+        description="After how many epochs without a gain, on the images to choose on, a step that "
+        "trains ends; it ends with the weights of its best epoch. Null for all of its epochs.",
+    )
+    keep: Literal["last", "best"] = Field(
+        default="last",
+        description="Which weights steps and the run end with: the last, or the best on the images to "
+        "choose on. Either way they are chosen on other images than what is reported.",
+    )
     label_smoothing: float = Field(
         default=0.05, ge=0.0, lt=1.0, description="Share of the target spread over all classes."
     )

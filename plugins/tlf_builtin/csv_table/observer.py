@@ -44,9 +44,24 @@ class CsvTable(Observer[CsvOptions]):
             FileExistsError: The run directory has a file of that name: another observer's, say.
         """
         self._file = event.directory / self.options.file
-        self._file.touch(exist_ok=False)
+        if event.epochs_done is not None and self._file.is_file():
+            self._go_on(event.directory / "metrics.jsonl")
+        else:
+            self._file.touch(exist_ok=False)
         steps = event.plan["steps"]
-        self._chooses = any(step["patience"] is not None or step["undo"] for step in steps)
+        self._chooses = any(
+            step["patience"] is not None or step["undo"] or step.get("keep_best") for step in steps
+        )
+
+    def _go_on(self, metrics: Path) -> None:
+        """Cut off the rows that will come once more: there is one for each line of the metrics."""
+        told = len(metrics.read_bytes().splitlines()) if metrics.exists() else 0
+        # The first line names the columns. One that was half written when the run was killed goes, too.
+        header, *rows = self._file.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
+        kept = [header, *rows[:told]] if told else []
+        self._file.write_text("".join(kept), encoding="utf-8", newline="")
+        if kept:
+            self._columns = tuple(next(csv.reader([header], delimiter=self.options.delimiter)))
 
     def epoch_finished(self, event: EpochFinished) -> None:
         """Add the row of an epoch.

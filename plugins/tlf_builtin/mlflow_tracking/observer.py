@@ -85,8 +85,11 @@ class MlflowTracking(Observer[MlflowOptions]):
             artifacts = (self._file.parent / "mlartifacts").as_uri()
         with quiet():
             self._client = MlflowClient(tracking_uri=address)
+            experiment = self._experiment(artifacts)
+            if event.epochs_done is not None and self._find(experiment, _tags(event)):
+                return
             run = self._client.create_run(
-                self._experiment(artifacts),
+                experiment,
                 run_name=self.options.run_name or event.directory.name,
                 tags=_tags(event),
             )
@@ -155,6 +158,21 @@ class MlflowTracking(Observer[MlflowOptions]):
                 if found is None:
                     raise
         return str(found.experiment_id)
+
+    def _find(self, experiment: str, tags: Mapping[str, str]) -> bool:
+        """Take up the run that was logged before it was stopped, and say whether there is one."""
+        directory = tags["tlf.directory"]
+        if "'" in directory:
+            # MLflow's language of searches knows no way to write it.
+            return False
+        found = self._client.search_runs(
+            [experiment], f"tags.`tlf.directory` = '{directory}'", max_results=1
+        )
+        if not found:
+            return False
+        self._run = found[0].info.run_id
+        self._client.update_run(self._run, status="RUNNING")
+        return True
 
     def _log(self, values: Mapping[str, float]) -> None:
         now = int(time.time() * 1000)

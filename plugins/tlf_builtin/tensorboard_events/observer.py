@@ -42,9 +42,12 @@ class TensorBoard(Observer[TensorBoardOptions]):
             FileExistsError: The run directory has a folder of that name: another observer's, say.
         """
         folder = event.directory / self.options.folder
-        folder.mkdir()
+        goes_on = event.epochs_done is not None
+        folder.mkdir(exist_ok=goes_on)
         self._settings = _settings(event.spec, event.plan)
-        self._writer = SummaryWriter(str(folder))
+        # TensorBoard then leaves out what an earlier process has told of epochs that come once more.
+        purged = None if event.epochs_done is None else event.epochs_done + 1
+        self._writer = SummaryWriter(str(folder), purge_step=purged)
         self._is_open = True
         self._writer.add_text("spec", _code(event.spec), 0)
         self._writer.add_text("plan", _code(event.plan), 0)

@@ -237,6 +237,51 @@ def test_a_comparison_goes_on_where_it_was_stopped_and_ends_as_if_it_had_not_bee
     assert found.differences == whole.differences
 
 
+def test_a_run_that_was_killed_goes_on_in_its_directory(small_spec, same_costs):
+    class Dying(Listener):
+        def batch_finished(self, epoch, images, loss):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    class Watching(Watcher):
+        def started(self, planned):
+            return Dying()
+
+    spec = {**small_spec, "checkpoint": {"every_seconds": 1e-9}}
+    with pytest.raises(RunInterrupted):
+        tlf.compare(spec, STRATEGIES[1:2], watcher=Watching())
+    (folder,) = Path(small_spec["output"]).iterdir()
+    found = tlf.compare(spec, STRATEGIES[1:2], resume=folder)
+    assert [cell.directory for cell in found.cells] == ["full-fine-tuning-seed-0"]
+    assert reports_of(found)[0]["resumed"] == 1
+    whole = tlf.compare(spec, STRATEGIES[1:2])
+    one, other = (
+        (it.directory / it.cells[0].directory / "model.safetensors").read_bytes()
+        for it in (found, whole)
+    )
+    assert one == other
+
+
+def test_a_run_that_cannot_go_on_begins_anew_beside_what_there_is(small_spec, same_costs):
+    class Watching(Watcher):
+        def started(self, planned):
+            return Dying()
+
+    class Dying(Listener):
+        def batch_finished(self, epoch, images, loss):
+            raise KeyboardInterrupt
+
+    with pytest.raises(RunInterrupted):
+        tlf.compare(small_spec, STRATEGIES[1:2], watcher=Watching())
+    (folder,) = Path(small_spec["output"]).iterdir()
+    path = folder / "full-fine-tuning-seed-0" / "environment.json"
+    environment = json.loads(path.read_text())
+    environment["libraries"]["tlf"] = "0.0.1"
+    path.write_text(json.dumps(environment))
+    found = tlf.compare(small_spec, STRATEGIES[1:2], resume=folder)
+    assert [cell.directory for cell in found.cells] == ["full-fine-tuning-seed-0-2"]
+
+
 def test_more_seeds_and_strategies_are_added_to_what_is_there(small_spec):
     first = tlf.compare(small_spec, STRATEGIES[:1])
     again = tlf.compare(small_spec, STRATEGIES[:2], seeds=2, resume=first.directory)

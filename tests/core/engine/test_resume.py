@@ -406,3 +406,13 @@ def test_relative_paths_start_where_they_did(spec, photographs, tmp_path, monkey
     directory = die(path, 4, tmp_path)
     monkeypatch.chdir(tmp_path)
     assert tlf.resume(directory.name).report["resumed"] == 1
+
+
+@pytest.mark.parametrize("batches", [4, 10])
+def test_early_stopping_and_the_best_weights_are_the_same_after_a_stop(spec, tmp_path, batches):
+    spec["strategy"] = "gradual-unfreezing"
+    spec["training"] = {"epochs": 6, "batch_size": 8, "patience": 1, "keep": "best"}
+    whole = tlf.run(spec, output_directory=tmp_path / "whole")
+    resumed = tlf.resume(die(spec, batches, tmp_path))
+    assert_same(resumed.directory, whole.directory)
+    assert resumed.report["kept"] == whole.report["kept"]

@@ -16,8 +16,9 @@ from tlf.engine.comparing.grid import PlannedCell
 from tlf.engine.files import read_json
 from tlf.engine.listener import Listener
 from tlf.engine.pages import REPORT, add_page
+from tlf.engine.record import Record, read_record
 from tlf.engine.run import run_raw
-from tlf.errors import DataError, RunInterrupted, TlfError
+from tlf.errors import DataError, OutputError, RunInterrupted, TlfError, UsageError
 
 #: What the report of every run has as a number.
 _NUMBERS = ("total_seconds", "trainable_parameters", "images_through_backbone", "images_decoded",
@@ -73,9 +74,8 @@ def run_cell(planned: PlannedCell, folder: Path, listener: Listener) -> Cell:
         DataError: The images cannot be used.
         RunInterrupted: The user has stopped it.
     """
-    name = free_name(folder, planned.directory)
     try:
-        run_raw(planned.raw, output_directory=folder / name, listener=listener)
+        name = _run_or_go_on(planned, folder, listener)
     except (RunInterrupted, DataError):
         raise
     except TlfError as error:
@@ -84,6 +84,29 @@ def run_cell(planned: PlannedCell, folder: Path, listener: Listener) -> Cell:
         return failed_cell(planned, describe(error))
     add_page(folder / name, listener.warning)
     return read_cell(planned, folder, name)
+
+
+def _run_or_go_on(planned: PlannedCell, folder: Path, listener: Listener) -> str:
+    """Carry out a run, from where an earlier process has left it if there is one; return its name."""
+    begun = _find_begun(folder, planned)
+    if begun is not None:
+        # Where it cannot go on with what is here now its directory stays, and a new run begins.
+        with suppress(UsageError, OutputError):
+            run_raw(planned.raw, record=begun, listener=listener)
+            return begun.folder.name
+    name = free_name(folder, planned.directory)
+    run_raw(planned.raw, output_directory=folder / name, listener=listener)
+    return name
+
+
+def _find_begun(folder: Path, planned: PlannedCell) -> Record | None:
+    """Return the record of a run that was begun and is not finished, known by what its spec says."""
+    for path in sorted(folder.glob("*/spec.json")):
+        with suppress(OutputError, OSError, ValueError):
+            is_finished = path.with_name(REPORT).exists()
+            if not is_finished and path.read_text(encoding="utf-8") == planned.raw.text:
+                return read_record(path.parent)
+    return None
 
 
 def failed_cell(planned: PlannedCell, error: str) -> Cell:
