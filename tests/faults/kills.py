@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tlf
-from tests.faults.places import CACHE, PLACES, REPORT, Hit, Places
+from tests.faults.places import CACHE, CHECKPOINT, EPOCH, PLACES, REPORT, Hit, Places
 from tests.faults.processes import Ended, in_child
 
 #: What must not depend on whether a run was killed.
@@ -86,7 +86,13 @@ class Killer:
         self._draw = random.Random(f"{seed} {strategy}")
         self._tally.kills[strategy] = Counter()
         self._counts = self._run_whole()
-        tally.possible[strategy] = tuple(place for place in PLACES if self._counts[place])
+        self._trains = self._counts[EPOCH] > 0
+        # A run without batches saves no state; it only removes what there might be.
+        tally.possible[strategy] = tuple(
+            place
+            for place in PLACES
+            if self._counts[place] and (self._trains or place != CHECKPOINT)
+        )
 
     def _run_whole(self) -> Counter[str]:
         """Carry out the run that is never killed, and return how often it comes by each place."""
@@ -133,7 +139,9 @@ class Killer:
 
     def _order(self, rounds: int) -> Iterator[str]:
         inner = [place for place in self._tally.possible[self._strategy] if place != REPORT]
-        inner = [place for place in inner if place != CACHE] * rounds + [RANDOM] * rounds
+        # Random moments are those after the first batch.
+        inner = [place for place in inner if place != CACHE] + [RANDOM] * self._trains
+        inner *= rounds
         self._draw.shuffle(inner)
         yield CACHE
         yield from inner

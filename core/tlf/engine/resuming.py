@@ -12,7 +12,6 @@ from tlf.errors import UsageError
 
 if TYPE_CHECKING:
     from tlf.planning import RunPlan
-    from tlf.spec import RawSpec
 
 #: Without these a run cannot end as it would have ended. Other changes are only told.
 _REFUSED = ("weights", "data", "plugin", "tlf")
@@ -21,19 +20,20 @@ _REFUSED = ("weights", "data", "plugin", "tlf")
 _DEVICE = ("torch_device", "precision", "channels_last", "chunk_size")
 
 
-def refuse_other_spec(record: Record, raw: RawSpec) -> None:
+def refuse_other_spec(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Check that a spec is the one that a run began with.
 
     Args:
-        record: Of the run.
-        raw: The spec.
+        folder: The run directory.
+        then: The values of its spec.
+        now: The values of the other.
 
     Raises:
-        UsageError: It is not; the error shows where they differ.
+        UsageError: They differ; the error shows where.
     """
-    differences = list(_differences(record.raw.values, raw.values))
+    differences = list(_differences(then, now))
     if differences:
-        raise _refused(record.folder, differences)
+        raise _refused(folder, differences)
 
 
 def refuse_other_device(record: Record, plan: RunPlan) -> None:

@@ -89,7 +89,7 @@ def resume(
     record = read_record(Path(directory))
     if spec is not None or overrides:
         raw = load_raw(record.raw.values if spec is None else spec, overrides)
-        refuse_other_spec(record, raw)
+        refuse_other_spec(record.folder, record.raw.values, raw.values)
         record = replace(record, raw=replace(record.raw, folder=raw.folder)) if spec else record
     with RunDirectory.reopen(record.folder):
         finished = finished_run(record.folder)

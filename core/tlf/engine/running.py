@@ -33,7 +33,7 @@ from tlf.engine.probe import largest_step, probe_step
 from tlf.engine.record import ENVIRONMENT, PLAN, SPEC, Record
 from tlf.engine.remembered import FileMemory, open_cache
 from tlf.engine.report import Progress, build_report
-from tlf.engine.resuming import refuse_changes, refuse_other_device
+from tlf.engine.resuming import refuse_changes, refuse_other_device, refuse_other_spec
 from tlf.engine.stepping import Stepper
 from tlf.engine.stopping import STOPPED_EARLY, stopped
 from tlf.errors import OutputError, RunError, RunInterrupted, RunTerminated, Terminated
@@ -255,7 +255,14 @@ class Running:
 
     def saved(self) -> State | None:
         """Return where the run is to go on; None for the start."""
-        return None if self.record is None else load_checkpoint(self.directory.path, self.warn)
+        if self.record is None:
+            return None
+        saved = load_checkpoint(self.directory.path, self.warn)
+        if saved is not None:
+            # Somebody may have changed `spec.json` since.
+            spec = self.job.spec.model_dump(mode="json")
+            refuse_other_spec(self.directory.path, saved.facts["spec"], spec)
+        return saved
 
     def load(self, cache: Cache | None, saved: State | None) -> None:
         """Read the images, and compute of them what the steps are going to ask for.

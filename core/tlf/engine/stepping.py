@@ -683,6 +683,7 @@ class Stepper:
         return State(
             position=Position(now.index, self.progress.epochs_done, trainer.so_far.batches),
             facts={
+                "spec": self.job.spec.model_dump(mode="json"),
                 "progress": progress,
                 "work": vars(work),
                 "contract_seconds": self.contract.seconds,

@@ -272,6 +272,15 @@ def test_another_spec_is_refused_and_the_difference_shown(spec, tmp_path):
         tlf.resume(directory, overrides=["training.epochs=4"])
 
 
+def test_a_spec_that_was_changed_in_the_run_directory_is_refused(spec, tmp_path):
+    directory = die(spec, 2, tmp_path)
+    path = directory / "spec.json"
+    changed = {**json.loads(path.read_text()), "seed": 4}
+    path.write_text(json.dumps(changed))
+    with pytest.raises(UsageError, match=r"  seed: `0` then, `4` now"):
+        tlf.resume(directory)
+
+
 def test_the_same_spec_may_be_given_again(spec, whole, tmp_path):
     directory = die(spec, 4, tmp_path)
     tlf.resume(directory, spec=spec, overrides=["training.epochs=3"])
