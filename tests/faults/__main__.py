@@ -9,7 +9,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from tests.faults.specs import STRATEGIES, small_specs, write_photographs
 from tests.faults.writes import Writes
 
 #: Bytes that no file may grow beyond, in turn.
-SIZES = (3_000, 5_000, 30_000, 300_000, 1_000_000, 2_000_000)
+SIZES = (30_000, 1_000_000, 3_000, 5_000, 300_000, 2_000_000)
 
 
 def main() -> int:
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--least", type=int, default=5, help="kills at each place")
     parser.add_argument("--seed", type=int, default=0, help="draws when to kill")
     parser.add_argument("--writes", type=int, help="let every nth write fail instead of killing")
+    parser.add_argument("--sizes", type=int, default=len(SIZES), help="of how many limits of size")
     wanted = parser.parse_args()
     get_ready()
     with tempfile.TemporaryDirectory() as name:
@@ -39,7 +40,7 @@ def main() -> int:
         specs = small_specs(folder / "photographs")
         chosen = {name: specs[name] for name in wanted.strategies}
         if wanted.writes is not None:
-            return _fail_writes(chosen, folder / "writes", wanted.writes)
+            return _fail_writes(chosen, folder / "writes", wanted.writes, SIZES[: wanted.sizes])
         return _kill(chosen, folder / "runs", wanted.least, wanted.seed)
 
 
@@ -51,7 +52,9 @@ def _kill(specs: Mapping[str, Mapping[str, Any]], folder: Path, least: int, seed
     return 1 if tally.failures or missing else 0
 
 
-def _fail_writes(specs: Mapping[str, Mapping[str, Any]], folder: Path, every: int) -> int:
+def _fail_writes(
+    specs: Mapping[str, Mapping[str, Any]], folder: Path, every: int, sizes: Sequence[int]
+) -> int:
     failures = 0
     for strategy, spec in specs.items():
         place = folder / strategy
@@ -62,7 +65,7 @@ def _fail_writes(specs: Mapping[str, Mapping[str, Any]], folder: Path, every: in
         for number in numbers:
             writes.fail("once", number)
             writes.fail("full", number)
-        for size in SIZES:
+        for size in sizes:
             writes.fail("size", size)
         _say(f"{strategy}: {writes.count} writes, every {every}: {writes.findings}")
         for failure in writes.findings.failures:

@@ -79,7 +79,10 @@ def assert_same(one, other):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("batches", [1, 3, 4, 9])
+@pytest.mark.parametrize(
+    "batches",
+    [pytest.param(1, marks=pytest.mark.slow), 3, 4, pytest.param(9, marks=pytest.mark.slow)],
+)
 def test_a_run_that_died_goes_on_to_the_same_bytes(spec, whole, tmp_path, batches):
     directory = die(spec, batches, tmp_path)
     finished = tlf.resume(directory)
@@ -88,7 +91,10 @@ def test_a_run_that_died_goes_on_to_the_same_bytes(spec, whole, tmp_path, batche
     assert_same(directory, whole)
 
 
-@pytest.mark.parametrize("batches", [1, 3, 4, 9])
+@pytest.mark.parametrize(
+    "batches",
+    [pytest.param(1, marks=pytest.mark.slow), 3, 4, pytest.param(9, marks=pytest.mark.slow)],
+)
 def test_a_run_that_is_asked_to_stop_saves_its_state_and_goes_on(spec, whole, tmp_path, batches):
     spec["checkpoint"] = {"every_seconds": 3600}
     listener, directory = Asks(batches), tmp_path / "stopped"
@@ -113,7 +119,7 @@ def test_a_run_may_be_stopped_again_and_again(spec, whole, tmp_path):
     "strategy",
     [
         {"name": "gradual-unfreezing", "options": {}},
-        "l2-sp",
+        pytest.param("l2-sp", marks=pytest.mark.slow),
         pytest.param("lp-ft", marks=pytest.mark.slow),
         "robust",
         "surgical",
@@ -214,8 +220,10 @@ def heard(resume):
     return resume(listener), listener.said
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "state.json", "SHA256SUMS"])
-@pytest.mark.parametrize("harm", ["flipped", "cut", "gone"])
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [("model.safetensors", "flipped"), ("state.json", "cut"), ("SHA256SUMS", "gone")],
+)
 def test_a_damaged_last_checkpoint_falls_back_to_the_one_before(spec, whole, tmp_path, name, harm):
     directory = die(spec, 5, tmp_path)
     last = max((directory / "checkpoints").iterdir())
@@ -417,7 +425,7 @@ def test_relative_paths_start_where_they_did(spec, photographs, tmp_path, monkey
     assert tlf.resume(directory.name).report["resumed"] == 1
 
 
-@pytest.mark.parametrize("batches", [4, 10])
+@pytest.mark.parametrize("batches", [pytest.param(4, marks=pytest.mark.slow), 10])
 def test_early_stopping_and_the_best_weights_are_the_same_after_a_stop(spec, tmp_path, batches):
     spec["strategy"] = "gradual-unfreezing"
     spec["training"] = {"epochs": 6, "batch_size": 8, "patience": 1, "keep": "best"}
