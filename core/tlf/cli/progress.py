@@ -128,12 +128,13 @@ class ProgressListener(Listener):
         accuracy = record["validation"].get("accuracy")
         self._accuracy = "" if accuracy is None else f" · accuracy {accuracy:.1%}"
         if not self._live:
+            # None if the run was killed in the evaluation, and goes on there.
+            speed = f" · {self._images / max(seconds, 1e-9):.0f} images/s" if self._images else ""
             # Fits into 80 columns for any number of epochs below a thousand.
             self._say(
                 f"epoch {record['epoch']}/{self._plan.epochs} · "
                 f"loss {record['train']['loss']:.3f} · validation "
-                f"{record['validation']['loss']:.3f}{self._accuracy} · "
-                f"{self._images / max(seconds, 1e-9):.0f} images/s · {self._left()} left"
+                f"{record['validation']['loss']:.3f}{self._accuracy}{speed} · {self._left()} left"
             )
         self._images = 0
         self._epoch_started = time.perf_counter()

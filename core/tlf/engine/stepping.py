@@ -157,6 +157,8 @@ class Stepper:
         if saved is not None:
             first = saved.position.step
             self.take_over(saved)
+            where = f"epoch {saved.position.epoch + 1}, batch {saved.position.batch + 1}"
+            self.say(f"goes on in step {plan.steps[first].name} at {where}")
         optimizer: StepOptimizer | None = None
         evaluation: Evaluation | None = None
         for index, planned in enumerate(plan.steps[first:], first):

@@ -166,6 +166,12 @@ def test_numbers_of_the_report_count_what_was_done_before(spec, tmp_path):
     assert finished.report["timings"]["total_seconds"] > finished.report["timings"]["train_seconds"]
 
 
+def test_where_a_run_goes_on_is_said(spec, tmp_path):
+    directory = die(spec, 5, tmp_path)
+    tlf.resume(directory)
+    assert "goes on in step all at epoch 2, batch 2" in (directory / "log.txt").read_text()
+
+
 def test_a_run_without_a_checkpoint_begins_anew_in_its_directory(spec, whole, tmp_path):
     spec["checkpoint"] = {"every_seconds": 3600}
     directory = die(spec, 4, tmp_path)
