@@ -31,6 +31,7 @@ from tlf.engine.files import (
     file_digest,
     read_json,
     read_tensors,
+    remove_half_written,
     sync_folder,
     write_json,
     write_tensors,
@@ -163,7 +164,7 @@ def load_checkpoint(run: Path, warn: Callable[[str], None]) -> State | None:
                 f"`{path}` is a link, and no run of tlf makes one there",
                 hint="put what it leads to in its place, if you trust it",
             )
-    _tidy(folder)
+    remove_half_written(folder)
     there = _numbered(folder)
     for path in reversed(there):
         try:
@@ -206,12 +207,6 @@ def _numbered(folder: Path) -> list[Path]:
         return []
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
     return sorted(found, key=lambda path: int(path.name))
-
-
-def _tidy(folder: Path) -> None:
-    """Remove what a process has left half written or half removed."""
-    for path in folder.glob(".*.tmp"):
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove(path: Path) -> None:

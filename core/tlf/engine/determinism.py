@@ -73,17 +73,26 @@ def operations_explained(where: Callable[[], str]) -> Iterator[None]:
 
 
 @contextmanager
-def _put_back() -> Iterator[None]:
-    """Leave what torch and cuBLAS are set to as it was before the block."""
-    cudnn = torch.backends.cudnn
+def strictness_kept() -> Iterator[None]:
+    """Leave how strict torch is about deterministic operations as it was before the block."""
     strict = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    benchmark, deterministic = cudnn.benchmark, cudnn.deterministic
-    cublas = os.environ.get(CUBLAS)
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(strict, warn_only=warn_only)
+
+
+@contextmanager
+def _put_back() -> Iterator[None]:
+    """Leave what torch and cuBLAS are set to as it was before the block."""
+    cudnn = torch.backends.cudnn
+    benchmark, deterministic = cudnn.benchmark, cudnn.deterministic
+    cublas = os.environ.get(CUBLAS)
+    try:
+        with strictness_kept():
+            yield
+    finally:
         cudnn.benchmark, cudnn.deterministic = benchmark, deterministic
         if cublas is None:
             os.environ.pop(CUBLAS, None)

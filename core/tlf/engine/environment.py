@@ -32,16 +32,15 @@ _LIBRARIES = (
 )
 
 
-def describe_environment(job: Job, loaded: Loaded | None, registry: Registry) -> dict[str, Any]:
-    """Return what `environment.json` holds.
+def describe_environment(job: Job, registry: Registry) -> dict[str, Any]:
+    """Return what `environment.json` holds, but for the images. Reads the weights file once.
 
     Args:
         job: The planned run.
-        loaded: The images; None if they are not read yet, and nothing is said of them.
         registry: The installed plugins.
     """
     weights = weights_path(job)
-    environment = {
+    return {
         "schema_version": 1,
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         **describe_machine(),
@@ -51,16 +50,22 @@ def describe_environment(job: Job, loaded: Loaded | None, registry: Registry) ->
         if weights is None
         else {"file": str(weights), "sha256": file_digest(weights)},
     }
-    if loaded is not None:
-        environment["data"] = {
-            split: {
-                "images": len(part.items),
-                "digest": _digest_of(part.digests),
-                "labels": _digest_of(tuple(f"{item.label} {item.id}" for item in part.items)),
-            }
-            for split, part in loaded.splits.items()
+
+
+def describe_contents(loaded: Loaded) -> dict[str, Any]:
+    """Return what `environment.json` holds of the images: of each split, how many and digests.
+
+    Args:
+        loaded: The images.
+    """
+    return {
+        split: {
+            "images": len(part.items),
+            "digest": _digest_of(part.digests),
+            "labels": _digest_of(tuple(f"{item.label} {item.id}" for item in part.items)),
         }
-    return environment
+        for split, part in loaded.splits.items()
+    }
 
 
 def describe_machine() -> dict[str, Any]:

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -53,14 +54,17 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_half_written(folder: Path) -> None:
-    """Remove what a process that was killed had begun to write.
+    """Remove files and folders that a process that was killed had begun to write, or to remove.
 
     Args:
         folder: Where it wrote.
     """
     for path in folder.glob(".*.tmp"):
-        with suppress(OSError):
-            path.unlink()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
 
 
 def sync_folder(path: Path) -> None:
@@ -210,3 +214,20 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{path} holds no JSON object")
     return value
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects in a file of JSON lines.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: A line is no JSON object.
+    """
+    # Not `splitlines`: names of files may hold other characters that end a line.
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    if not all(isinstance(line, dict) for line in lines):
+        raise ValueError("a line is no JSON object")
+    return lines

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from tlf.discovery import describe
+from tlf.engine.determinism import strictness_kept
 from tlf.engine.generators import forked_generators
 from tlf.plugin import EpochFinished, RunFinished, RunStarted, StepFinished, StepStarted
 
@@ -82,10 +83,12 @@ def _put_back(device: torch.device) -> Iterator[None]:
     """Leave the random generators, and what torch is set to, as they were before the block."""
     python, numpy = random.getstate(), np.random.get_state()
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     try:
-        with forked_generators(device), torch.set_grad_enabled(torch.is_grad_enabled()):
+        with (
+            strictness_kept(),
+            forked_generators(device),
+            torch.set_grad_enabled(torch.is_grad_enabled()),
+        ):
             yield
     finally:
         random.setstate(python)
@@ -93,4 +96,3 @@ def _put_back(device: torch.device) -> Iterator[None]:
         torch.set_default_dtype(dtype)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(strict, warn_only=warn_only)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -82,6 +82,8 @@ def read_record(folder: Path) -> Record:
     try:
         environment = read_json(folder / ENVIRONMENT)
         plan = read_json(folder / PLAN)
+        # Unlike the others, a spec that is not there would be an error of the spec's own.
+        (folder / SPEC).stat()
         raw = recorded_spec(folder, environment)
     except (FileNotFoundError, NotADirectoryError) as error:
         what = "is no run directory" if folder.is_dir() else "does not exist"
@@ -112,10 +114,7 @@ def recorded_spec(folder: Path, environment: Mapping[str, Any]) -> RawSpec:
     Raises:
         SpecError: `spec.json` is not there, or holds no JSON object.
     """
-    path = folder / SPEC
-    if not path.is_file():
-        raise FileNotFoundError(path)
-    raw = load_raw(path)
+    raw = load_raw(folder / SPEC)
     # A folder whose name is no text could not be written down: it has to be the current one.
     start = environment.get("folder")
     return replace(raw, folder=Path(start if isinstance(start, str) else "."))
@@ -128,13 +127,13 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
         then: What `environment.json` of a run holds.
         now: What it would hold now. What either does not know is not compared.
     """
-    return [
-        *_weights(then.get("weights"), now.get("weights")),
-        *_data(then.get("data") or {}, now.get("data") or {}),
-        *_plugins(then.get("plugins") or (), now.get("plugins") or ()),
-        *_libraries(then.get("libraries") or {}, now.get("libraries") or {}),
-        *_machine(then, now),
+    found = [
+        change
+        for name, compare in _SECTIONS.items()
+        if name in then and name in now
+        for change in compare(then[name], now[name])
     ]
+    return [*found, *_machine(then, now)]
 
 
 def _weights(then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> Iterator[Change]:
@@ -144,8 +143,6 @@ def _weights(then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> I
 
 
 def _data(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
-    if not then or not now:
-        return
     for split in dict.fromkeys((*then, *now)):
         before, after = (_digest(one.get(split), "digest") for one in (then, now))
         if before != after:
@@ -185,6 +182,15 @@ def _libraries(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Chan
         before, after = then.get(name, "not there"), now.get(name, "not there")
         if before != after:
             yield Change("tlf" if name == "tlf" else "library", name, before, after)
+
+
+#: How each section of `environment.json` is compared, in the order in which changes are told.
+_SECTIONS: Mapping[str, Callable[[Any, Any], Iterator[Change]]] = {
+    "weights": _weights,
+    "data": _data,
+    "plugins": _plugins,
+    "libraries": _libraries,
+}
 
 
 def _machine(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:

@@ -23,8 +23,7 @@ from tlf.engine.record import Record, read_record
 from tlf.engine.remembered import splits_kept
 from tlf.engine.resuming import refuse_other_spec
 from tlf.engine.running import Run, Running, finished_run
-from tlf.engine.stopping import STOPPED_EARLY
-from tlf.errors import RunInterrupted, RunTerminated, Terminated
+from tlf.engine.stopping import STOPPED_EARLY, ending_of
 from tlf.registry import Registry, check, load_registry
 from tlf.spec import RawSpec, load_raw
 from tlf.spec.paths import resolve_path
@@ -182,8 +181,7 @@ def run_raw(
             with deterministic_operations(job.device), forked_generators(job.device.torch_device):
                 return running.carry_out()
     except KeyboardInterrupt as interrupt:
-        kind = RunTerminated if isinstance(interrupt, Terminated) else RunInterrupted
-        raise kind(STOPPED_EARLY) from interrupt
+        raise ending_of(interrupt)(STOPPED_EARLY) from interrupt
 
 
 def import_parts(spec: RunSpec, registry: Registry) -> None:

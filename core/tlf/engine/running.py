@@ -17,7 +17,7 @@ from tlf.engine.checkpoint import State, load_checkpoint, remove_checkpoints
 from tlf.engine.clock import process_seconds, timed
 from tlf.engine.determinism import operations_explained
 from tlf.engine.directory import RunDirectory
-from tlf.engine.environment import describe_environment
+from tlf.engine.environment import describe_contents, describe_environment
 from tlf.engine.features import Features
 from tlf.engine.files import append_text, read_json, remove_half_written
 from tlf.engine.freeze import FreezeContract
@@ -35,8 +35,8 @@ from tlf.engine.remembered import FileMemory, open_cache
 from tlf.engine.report import Progress, build_report
 from tlf.engine.resuming import refuse_changes, refuse_other_device, refuse_other_spec
 from tlf.engine.stepping import Stepper
-from tlf.engine.stopping import STOPPED_EARLY, stopped
-from tlf.errors import OutputError, RunError, RunInterrupted, RunTerminated, Terminated
+from tlf.engine.stopping import STOPPED_EARLY, ending_of, stopped
+from tlf.errors import OutputError, RunError, RunInterrupted, RunTerminated
 from tlf.plugin import RunFinished, RunStarted
 from tlf.registry import Registry
 from tlf.spec import RawSpec
@@ -124,6 +124,7 @@ class Running:
         contract: Proves that what is frozen stays so.
         inference: The network in evaluation.
         cuts: Of each step, how many stages lie before the boundary of what is frozen.
+        environment: What `environment.json` holds, as far as it is known.
     """
 
     job: Job
@@ -142,6 +143,7 @@ class Running:
     contract: FreezeContract = field(init=False)
     inference: Inference = field(init=False)
     cuts: tuple[int, ...] = field(init=False)
+    environment: dict[str, Any] = field(init=False)
     _unwritten: list[str] = field(default_factory=list)
 
     def __post_init__(self, watching: tuple[Made[Observer[Any]], ...]) -> None:
@@ -218,36 +220,28 @@ class Running:
 
     def publish(self) -> None:
         """Let the run directory appear, with all that is known before images are read."""
-        environment = self.environment()
+        self.environment = {
+            **describe_environment(self.job, self.registry),
+            # What relative paths in the spec start from, for whoever looks at its images again.
+            "folder": _in_json(self.raw.folder.absolute()),
+        }
         if self.record is not None:
             refuse_other_device(self.record, self.job.plan)
-            self.refuse_changes(environment)
+            self.refuse_changes(self.environment)
             remove_half_written(self.directory.path)
             self.log("the run goes on")
             return
         self.directory.write_text(SPEC, self.raw.text)
         self.directory.write_json(PLAN, self.job.plan.as_json())
-        self.directory.write_json(ENVIRONMENT, environment)
+        self.directory.write_json(ENVIRONMENT, self.environment)
         # Until the images are read, only a kill leaves it behind.
         self.directory.publish(keep=False)
-
-    def environment(self, loaded: Loaded | None = None) -> dict[str, Any]:
-        """Return what `environment.json` is to hold.
-
-        Args:
-            loaded: The images, if they are read already.
-        """
-        return {
-            **describe_environment(self.job, loaded, self.registry),
-            # What relative paths in the spec start from, for whoever looks at its images again.
-            "folder": _in_json(self.raw.folder.absolute()),
-        }
 
     def refuse_changes(self, environment: Mapping[str, Any]) -> None:
         """Raise UsageError if the run cannot go on with what is here now.
 
         Args:
-            environment: What `environment.json` would hold of it.
+            environment: What `environment.json` would hold of it, or a part of that.
         """
         if self.record is not None:
             for change in refuse_changes(self.record, environment):
@@ -316,12 +310,13 @@ class Running:
         Args:
             saved: Where the run is to go on.
         """
-        plan, environment = self.job.plan.as_json(), self.environment(self.loaded)
+        plan, images = self.job.plan.as_json(), {"data": describe_contents(self.loaded)}
+        self.environment |= images
         if self.record is None or "data" not in self.record.environment:
             self.directory.write_json(PLAN, plan)
-            self.directory.write_json(ENVIRONMENT, environment)
+            self.directory.write_json(ENVIRONMENT, self.environment)
         else:
-            self.refuse_changes(environment)
+            self.refuse_changes(images)
         splits = {name: [item.id for item in it.items] for name, it in self.loaded.splits.items()}
         self.directory.write_json("splits.json", splits)
         self.directory.keep()
@@ -331,7 +326,7 @@ class Running:
                 directory=self.directory.path,
                 spec=self.job.spec.model_dump(mode="json"),
                 plan=plan,
-                environment=environment,
+                environment=self.environment,
                 epochs_done=self._epochs_done(saved),
             )
         )
@@ -433,7 +428,7 @@ class Running:
         Args:
             interrupt: What stopped it.
         """
-        kind = RunTerminated if isinstance(interrupt, Terminated) else RunInterrupted
+        kind = ending_of(interrupt)
         if kind is RunTerminated and self.directory.published:
             # Who is terminated comes back to it: what is in the cache by now is not lost.
             self.directory.keep()

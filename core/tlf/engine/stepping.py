@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from tlf.data import evaluation_batches
-from tlf.engine.checkpoint import Position, State, save_checkpoint
+from tlf.engine.checkpoint import State, save_checkpoint
 from tlf.engine.choosing import Best, Score, Watch
 from tlf.engine.clock import Waiting
 from tlf.engine.combining import choose_shares
 from tlf.engine.diagnosis import NOT_FINITE_HINT
-from tlf.engine.features import Feed, Work
+from tlf.engine.features import Feed
 from tlf.engine.files import append_json_line
-from tlf.engine.generators import generator_states, set_generator_states
 from tlf.engine.loop import EpochSoFar, Trainer
 from tlf.engine.memory import memory_explained
 from tlf.engine.metrics import Evaluation, measure
@@ -26,10 +25,11 @@ from tlf.engine.network import head_logits
 from tlf.engine.optimizer import StepOptimizer
 from tlf.engine.picking import pick
 from tlf.engine.report import Progress, describe_step
-from tlf.engine.snapshots import Snapshot, averaged, packed, put_back, snapshot, unpacked
+from tlf.engine.saving import Underway, first_epoch_of, gone_on, state_of, take_over, watch_of
+from tlf.engine.snapshots import Snapshot, averaged, put_back, snapshot
 from tlf.engine.solving import HeadSolver
 from tlf.engine.stopping import stopped
-from tlf.errors import OutputError, RunError, RunInterrupted
+from tlf.errors import RunError, RunInterrupted
 from tlf.planning import with_trainable
 from tlf.plugin import EpochFinished, StepFinished, StepStarted
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from tlf.data import Loaded, LoadedSplit
     from tlf.engine.boundary import Boundary
+    from tlf.engine.features import Work
     from tlf.engine.freeze import FreezeContract
     from tlf.engine.inference import Inference
     from tlf.engine.listener import Listener
@@ -47,36 +48,8 @@ if TYPE_CHECKING:
     from tlf.engine.prepare import Job
     from tlf.planning import PlannedStep
 
-#: The moment of the best weights of the step that trains.
-_BEST = "best"
-#: The moment of the best weights at the end of any step.
-_BEST_OF_ALL = "best of all"
-
 #: How many chunks are fetched together when a split is evaluated.
 EVALUATED_CHUNKS = 4
-
-
-@dataclass(frozen=True)
-class Underway:
-    """A step that trains, and is not over.
-
-    Attributes:
-        index: Of the step.
-        step: The step, with the epochs that it has.
-        trainer: Trains.
-        watch: Follows its epochs; None if nothing does.
-        frozen: Digests of what was frozen when it began.
-        started: When that was, on the performance counter.
-        work: What the frozen part had taken by then.
-    """
-
-    index: int
-    step: PlannedStep
-    trainer: Trainer
-    watch: Watch | None
-    frozen: Mapping[str, str]
-    started: float
-    work: Work
 
 
 @dataclass
@@ -156,7 +129,7 @@ class Stepper:
         first = 0
         if saved is not None:
             first = saved.position.step
-            self.take_over(saved)
+            take_over(self, saved)
             where = f"epoch {saved.position.epoch + 1}, batch {saved.position.batch + 1}"
             self.say(f"goes on in step {plan.steps[first].name} at {where}")
         optimizer: StepOptimizer | None = None
@@ -354,9 +327,8 @@ class Stepper:
             previous: The optimizer of the step before.
             saved: Where in the step to go on; None for its start.
         """
-        facts = None if saved is None else saved.facts["step"]
         started, work = time.perf_counter(), replace(feed.features.work)
-        first = self.progress.epochs_done if facts is None else facts["first_epoch"]
+        first = self.progress.epochs_done if saved is None else first_epoch_of(saved)
         step = replace(step, first_epoch=first, epochs=step.epochs + self.left_over)
         frozen = self.contract.begin(step.frozen)
         watch = self.watch(step, feed, saved)
@@ -375,16 +347,8 @@ class Stepper:
             listener=self.listener,
             rest=self.rest,
         )
-        if saved is not None and facts is not None:
-            optimizer.load_state_by_name(unpacked(saved.optimizer))
-            optimizer.scaler.load_state_dict(facts["scaler"])
-            trainer.arrival.load_state(facts["arrival"])
-            trainer.so_far = EpochSoFar(**facts["epoch"])
-            frozen, work = facts["frozen"], Work(**facts["work"])
-            started -= facts["seconds"]
-            # Last of all: nothing more is drawn until the next batch.
-            set_generator_states(saved.generator, self.model.device)
-        return Underway(index, step, trainer, watch, frozen, started, work)
+        now = Underway(index, step, trainer, watch, frozen, started, work)
+        return now if saved is None else gone_on(now, saved)
 
     def watch(self, step: PlannedStep, feed: Feed, saved: State | None) -> Watch | None:
         """Return what follows the epochs of a step on the images to choose on, if anything does.
@@ -402,13 +366,7 @@ class Stepper:
 
         if saved is None:
             return Watch(take, step.patience, step.undo, before=self.score(feed))
-        return Watch.of(
-            saved.facts["step"]["watch"],
-            state=unpacked(saved.weights).get(_BEST),
-            take=take,
-            patience=step.patience,
-            undo=step.undo,
-        )
+        return watch_of(saved, step, take)
 
     def train_epoch(
         self, trainer: Trainer, epoch: int, watch: Watch | None
@@ -651,85 +609,9 @@ class Stepper:
     def save(self) -> None:
         """Save the state of the run, if it is where it can be saved."""
         if self.underway is not None:
-            path = save_checkpoint(self.folder, self.state(self.underway))
+            path = save_checkpoint(self.folder, state_of(self, self.underway))
             self.last_checkpoint = time.perf_counter()
             self.listener.checkpoint_saved(path)
-
-    def state(self, now: Underway) -> State:
-        """Return everything that the run is at this moment, between two batches.
-
-        Args:
-            now: The step that trains.
-        """
-        trainer, watch = now.trainer, now.watch
-        weights: dict[str, Snapshot] = {
-            f"snapshot {n}": kept for n, kept in enumerate(self.snapshots.values())
-        }
-        if watch is not None and watch.state is not None:
-            weights[_BEST] = watch.state
-        if self.best is not None:
-            weights[_BEST_OF_ALL] = self.best.state
-        progress = self.progress.as_json()
-        progress["images_decoded"] += self.loaded.images_decoded
-        work = trainer.feed.features.work
-        step = {
-            "first_epoch": now.step.first_epoch,
-            "epoch": vars(trainer.so_far),
-            "arrival": trainer.arrival.state(),
-            "scaler": trainer.optimizer.scaler.state_dict(),
-            "watch": None if watch is None else watch.facts(),
-            "frozen": dict(now.frozen),
-            "work": vars(now.work),
-            "seconds": time.perf_counter() - now.started,
-        }
-        return State(
-            position=Position(now.index, self.progress.epochs_done, trainer.so_far.batches),
-            facts={
-                "spec": self.job.spec.model_dump(mode="json"),
-                "progress": progress,
-                "work": vars(work),
-                "contract_seconds": self.contract.seconds,
-                "left_over": self.left_over,
-                "snapshots": list(self.snapshots),
-                "best": None if self.best is None else self.best.facts(),
-                "picked": {str(index): picked for index, picked in self.picked.items()},
-                "step": step,
-            },
-            model=dict(self.model.tensors()),
-            optimizer=packed(trainer.optimizer.state_by_name()),
-            generator=generator_states(self.model.device),
-            weights=packed(weights),
-        )
-
-    def take_over(self, saved: State) -> None:
-        """Be where a run was, but for the step that it was in.
-
-        Args:
-            saved: The state of a run of the same plan.
-
-        Raises:
-            OutputError: It is of another network.
-        """
-        if saved.model.keys() != self.model.tensors().keys():
-            raise OutputError(
-                f"the checkpoints in `{self.folder}` are of another network",
-                hint="a library may have changed since; `environment.json` has their versions",
-            )
-        put_back(self.model, saved.model)
-        self.contract.forget(saved.model)
-        self.inference.update()
-        facts, weights = saved.facts, unpacked(saved.weights)
-        self.progress.add_earlier(facts["progress"])
-        self.boundary.features.work.add(Work(**facts["work"]))
-        self.contract.seconds += facts["contract_seconds"]
-        self.left_over = facts["left_over"]
-        self.snapshots = {
-            name: weights[f"snapshot {n}"] for n, name in enumerate(facts["snapshots"])
-        }
-        if facts["best"] is not None:
-            self.best = Best.of(facts["best"], weights[_BEST_OF_ALL])
-        for index, picked in facts["picked"].items():
-            self.take_pick(int(index), picked)
 
     def write_line(self, name: str, record: dict[str, Any]) -> None:
         """Add a record to a file of the run directory.

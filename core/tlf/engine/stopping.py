@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlf.engine.listener import kept
-from tlf.errors import RunInterrupted
+from tlf.errors import RunInterrupted, RunTerminated, Terminated
 
 if TYPE_CHECKING:
     from tlf.engine.report import Progress
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 #: What is said of a run that is stopped before there is a run directory.
 STOPPED_EARLY = "stopped before training; nothing was written"
+
+
+def ending_of(interrupt: KeyboardInterrupt) -> type[RunInterrupted]:
+    """Return what a run ends with that was stopped at once.
+
+    Args:
+        interrupt: What stopped it.
+    """
+    return RunTerminated if isinstance(interrupt, Terminated) else RunInterrupted
 
 
 def stopped(

@@ -11,6 +11,7 @@ from tlf.engine.files import (
     append_json_line,
     file_digest,
     read_json,
+    read_json_lines,
     remove_half_written,
     write_json,
     write_tensors,
@@ -88,6 +89,16 @@ def test_what_a_killed_process_had_begun_is_removed_and_nothing_else(tmp_path):
         (tmp_path / name).touch()
     remove_half_written(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "a.json"]
+
+
+def test_lines_end_where_they_were_ended_and_nowhere_else(tmp_path):
+    values = [{"name": "one\u2028two\x85three"}, {"name": "four"}]
+    for value in values:
+        append_json_line(tmp_path / "lines", value)
+    assert read_json_lines(tmp_path / "lines") == values
+    (tmp_path / "lines").write_text("[]\n")
+    with pytest.raises(ValueError, match="no JSON object"):
+        read_json_lines(tmp_path / "lines")
 
 
 def test_a_file_that_is_nested_without_end_is_no_json(tmp_path):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlf.engine.files import read_json
+from tlf.engine.files import read_json, read_json_lines
 from tlf.engine.parts import make_source, open_source
+from tlf.engine.record import recorded_spec
 from tlf.errors import OutputError, TlfError
 from tlf.registry import check, load_registry
-from tlf.spec import load_raw
 
 if TYPE_CHECKING:
     from tlf.plugin import Item
@@ -65,9 +64,7 @@ class RecordedRun:
         Raises:
             TlfError: It cannot be opened.
         """
-        raw = load_raw(self.folder / "spec.json")
-        # A folder whose name is no text could not be written down: it has to be the current one.
-        raw = replace(raw, folder=Path(self.environment.get("folder") or "."))
+        raw = recorded_spec(self.folder, self.environment)
         registry = load_registry()
         spec = check(raw, registry)
         dataset = open_source(make_source(registry, spec.data, raw.folder))
@@ -92,7 +89,7 @@ def read_run(folder: Path) -> RecordedRun:
             plan=read_json(folder / "plan.json"),
             environment=read_json(folder / "environment.json"),
             splits=read_json(folder / "splits.json"),
-            predictions=_read_lines(folder / "predictions.jsonl"),
+            predictions=read_json_lines(folder / "predictions.jsonl"),
         )
     except FileNotFoundError as error:
         missing = Path(error.filename).name
@@ -112,8 +109,3 @@ def read_run(folder: Path) -> RecordedRun:
             hint="run its `spec.json` again",
         )
     return run
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    # Not `splitlines`: names of files may hold other characters that end a line.
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any
 
 from tlf.discovery import describe
 from tlf.engine.comparing.grid import PlannedCell
-from tlf.engine.files import read_json
+from tlf.engine.files import read_json, read_json_lines
 from tlf.engine.listener import Listener
 from tlf.engine.pages import REPORT, add_page
 from tlf.engine.record import Record, read_record
@@ -207,6 +206,5 @@ def read_outcomes(run: Path) -> dict[str, bool]:
     Args:
         run: The run's directory.
     """
-    with (run / "predictions.jsonl").open(encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
+    lines = read_json_lines(run / "predictions.jsonl")
     return {line["id"]: line["predicted"] == line["label"] for line in lines}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from tlf.engine.artifact import TENSORS
-from tlf.engine.files import file_digest, read_json, read_tensors
+from tlf.engine.files import file_digest, read_json, read_json_lines, read_tensors
 from tlf.engine.pages import REPORT
 from tlf.errors import OutputError
 
@@ -60,9 +59,9 @@ def read_results(folder: Path) -> Results:
     try:
         report = read_json(folder / name)
         name = METRICS
-        metrics = tuple(_read_lines(folder / name))
+        metrics = tuple(read_json_lines(folder / name))
         name = PREDICTIONS
-        predictions = {line["id"]: line for line in _read_lines(folder / name)}
+        predictions = {line["id"]: line for line in read_json_lines(folder / name)}
         name = TENSORS
         tensors = read_tensors(folder / name)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
@@ -72,10 +71,3 @@ def read_results(folder: Path) -> Results:
         ) from error
     digests = {name: file_digest(folder / name) for name in COMPARED}
     return Results(metrics, predictions, tensors, report, digests)
-
-
-def _read_lines(path: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    if not all(isinstance(line, dict) for line in lines):
-        raise ValueError("a line is no JSON object")
-    return lines
