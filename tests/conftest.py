@@ -11,9 +11,9 @@ import signal
 import socket
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+
+from tests.small import spec_of, write_photographs
 
 # A shell starts what runs in its background deaf to Ctrl-C, which processes hand on to their children:
 # those that tests interrupt would not hear of it.
@@ -55,19 +55,6 @@ def real_data():
     return Path(folder)
 
 
-def write_photographs(folder, counts, seed):
-    """Write so many photographs of each of two classes, which differ in colour, for each split."""
-    generator = np.random.default_rng(seed)
-    for split, count in counts.items():
-        for name, channel in (("red", 0), ("blue", 2)):
-            target = folder / split / name
-            target.mkdir(parents=True)
-            for index in range(count):
-                pixels = generator.integers(0, 120, (40, 48, 3), dtype=np.uint8)
-                pixels[..., channel] += 100
-                Image.fromarray(pixels).save(target / f"{index:02d}.png")
-
-
 @pytest.fixture(scope="session")
 def photographs(tmp_path_factory):
     """Two classes that differ in colour: 24 to train on, 10 to validate on, of 40 by 48 pixels."""
@@ -93,18 +80,9 @@ def data_with_test(photographs, tmp_path_factory):
 @pytest.fixture
 def small_spec(photographs, tmp_path):
     """A spec that trains a small network on tiny photographs in about a second an epoch."""
-    return {
-        "name": "small",
-        "data": {
-            "name": "image-folder",
-            "options": {
-                "train": str(photographs / "train"),
-                "validation": str(photographs / "val"),
-            },
-        },
-        "backbone": {"name": "torchvision/shufflenet_v2_x0_5", "weights": "none"},
-        "transforms": {"name": "standard", "options": {"size": 32, "resize": 36}},
-        "training": {"epochs": 2, "batch_size": 8},
-        "device": {"name": "cpu", "options": {"precision": "float32"}},
-        "output": str(tmp_path / "runs"),
-    }
+    return spec_of(
+        photographs,
+        backbone={"name": "torchvision/shufflenet_v2_x0_5", "weights": "none"},
+        training={"epochs": 2, "batch_size": 8},
+        output=str(tmp_path / "runs"),
+    )

@@ -17,7 +17,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from tests.faults.kills import kill_runs
 from tests.faults.ready import get_ready
-from tests.faults.specs import STRATEGIES, small_specs, write_photographs
+from tests.faults.specs import STRATEGIES, small_specs
 from tests.faults.writes import Writes
 
 #: Bytes that no file may grow beyond, in turn.
@@ -36,7 +36,6 @@ def main() -> int:
     get_ready()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_photographs(folder / "photographs")
         specs = small_specs(folder / "photographs")
         chosen = {name: specs[name] for name in wanted.strategies}
         if wanted.writes is not None:

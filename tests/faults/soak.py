@@ -16,7 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import tlf
 from tests.faults.ready import get_ready
-from tests.faults.specs import small_specs, write_photographs
+from tests.faults.specs import small_specs
 
 #: How many of the first measurements count for nothing: caches of libraries fill.
 WARM = 40
@@ -97,7 +97,6 @@ def main() -> int:
     bad = 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_photographs(folder / "photographs")
         spec = small_specs(folder / "photographs")["full-fine-tuning"]
         spec = {**spec, "cache": {"directory": str(folder / "cache")}}
         short = {**spec, "training": {"epochs": 1, "batch_size": 8}}

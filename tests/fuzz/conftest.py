@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import tlf
+from tests.small import spec_of
 from tlf.errors import TlfError
 
 #: No example may take longer than this.
@@ -109,31 +110,21 @@ def in_words():
     return in_words
 
 
-def spec_of(photographs, output, **changes):
-    return {
-        "name": "small",
-        "data": {
-            "name": "image-folder",
-            "options": {
-                "train": str(photographs / "train"),
-                "validation": str(photographs / "val"),
-            },
-        },
-        "backbone": {"name": "tlf/resnet20", "weights": "default"},
-        "transforms": {"name": "standard", "options": {"size": 32, "resize": 36}},
-        "training": {"epochs": 1, "batch_size": 8},
-        "evaluation": {"metrics": ["accuracy"]},
-        "device": {"name": "cpu", "options": {"precision": "float32"}},
-        "seed": 0,
-        "output": str(output),
+def fuzzed_spec(photographs, output, **changes):
+    return spec_of(
+        photographs,
+        backbone={"name": "tlf/resnet20", "weights": "default"},
+        evaluation={"metrics": ["accuracy"]},
+        seed=0,
+        output=str(output),
         **changes,
-    }
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
 def warm(photographs, tmp_path_factory):
     """Load all libraries, which takes longer than an example may."""
-    tlf.plan(spec_of(photographs, tmp_path_factory.mktemp("nothing"), cache={"mode": "off"}))
+    tlf.plan(fuzzed_spec(photographs, tmp_path_factory.mktemp("nothing"), cache={"mode": "off"}))
 
 
 @pytest.fixture(scope="session")
@@ -141,7 +132,7 @@ def make_spec(photographs):
     """Return a valid spec, changed."""
 
     def make_spec(output, **changes):
-        return spec_of(photographs, output, **changes)
+        return fuzzed_spec(photographs, output, **changes)
 
     return make_spec
 
@@ -149,12 +140,12 @@ def make_spec(photographs):
 @pytest.fixture(scope="session")
 def finished(photographs, tmp_path_factory):
     """The directory of a finished run."""
-    spec = spec_of(photographs, tmp_path_factory.mktemp("runs"), cache={"mode": "off"})
+    spec = fuzzed_spec(photographs, tmp_path_factory.mktemp("runs"), cache={"mode": "off"})
     return tlf.run(spec).directory
 
 
 @pytest.fixture(scope="session")
 def compared(photographs, tmp_path_factory):
     """The spec and the directory of a finished comparison."""
-    spec = spec_of(photographs, tmp_path_factory.mktemp("comparisons"), cache={"mode": "off"})
+    spec = fuzzed_spec(photographs, tmp_path_factory.mktemp("comparisons"), cache={"mode": "off"})
     return spec, tlf.compare(spec, ["knn", "probe"]).directory

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import tlf
 from tests.fuzz.mutations import mutated_bytes, mutated_json_file
+from tests.small import Dies
 from tlf.engine.checkpoint import Position, State, load_checkpoint, save_checkpoint
 from tlf.errors import OutputError, RunInterrupted
 
@@ -71,15 +72,6 @@ def test_what_is_loaded_is_what_was_saved(fuzz, saved):
     fuzz(100, damaged, check)
 
 
-class Dies(tlf.Listener):
-    left = 5
-
-    def batch_finished(self, epoch, images, loss):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-
 def test_a_run_goes_on_to_the_same_bytes_or_says_why_not(
     fuzz, make_spec, in_words, tmp_path, monkeypatch
 ):
@@ -92,7 +84,7 @@ def test_a_run_goes_on_to_the_same_bytes_or_says_why_not(
     whole = tlf.run(spec, output_directory=tmp_path / "whole").directory
     run = tmp_path / "run"
     with pytest.raises(RunInterrupted):
-        tlf.run(spec, output_directory=run, listener=Dies())
+        tlf.run(spec, output_directory=run, listener=Dies(5))
     files = files_of(run)
     spoilt = {}
     for path, content in files.items():

@@ -6,6 +6,7 @@ import json
 import pytest
 
 import tlf
+from tests.small import Dies
 
 
 def table(run, name="metrics.csv", delimiter=","):
@@ -67,16 +68,6 @@ def test_two_tables_of_one_name_are_not_mixed(small_spec):
     (warning,) = warnings
     assert "`csv` (tlf" in warning
     assert "FileExistsError" in warning
-
-
-class Dies(tlf.Listener):
-    def __init__(self, batches):
-        self.left = batches
-
-    def batch_finished(self, epoch, images, loss):
-        self.left -= 1
-        if self.left == 0:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("strategy", ["feature-extraction", "lp-ft"])

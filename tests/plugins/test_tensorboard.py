@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tlf
+from tests.small import Dies
 from tlf.errors import PluginError
 
 needs_tensorboard = pytest.mark.skipif(
@@ -184,18 +185,9 @@ def test_its_options_are_known_without_tensorboard():
 
 @needs_tensorboard
 def test_a_run_that_goes_on_has_each_epoch_once(small_spec, tmp_path):
-    class Stopping(tlf.Listener):
-        def __init__(self, batches):
-            self.left = batches
-
-        def batch_finished(self, epoch, images, loss):
-            self.left -= 1
-            if self.left == 0:
-                raise KeyboardInterrupt
-
     spec = {**small_spec, "observers": ["tensorboard"], "checkpoint": {"every_seconds": 3600}}
     with pytest.raises(tlf.TlfError):
-        tlf.run(spec, listener=Stopping(5))
+        tlf.run(spec, listener=Dies(5))
     run = tlf.resume(tmp_path / "runs" / "small")
     # Without a checkpoint it began anew, and told of the first epoch again.
     assert [at for at, _ in scalars(events(run.directory), "loss/train")] == [1, 2]

@@ -12,6 +12,7 @@ import pytest
 
 import tlf
 from tests.safety.audited import DEEDS
+from tests.small import spec_of
 from tlf.cli import main
 
 AUDITED = Path(__file__).with_name("audited.py")
@@ -88,21 +89,13 @@ def audit(tmp_path, home, temporary):
 def finished(photographs, tmp_path_factory):
     """The directory of a finished run."""
     output = tmp_path_factory.mktemp("finished")
-    spec = {
-        "name": "small",
-        "data": {
-            "name": "image-folder",
-            "options": {
-                "train": str(photographs / "train"),
-                "validation": str(photographs / "val"),
-            },
-        },
-        "backbone": {"name": "torchvision/shufflenet_v2_x0_5", "weights": "none"},
-        "transforms": {"name": "standard", "options": {"size": 32, "resize": 36}},
-        "training": {"epochs": 1, "batch_size": 8},
-        "cache": {"mode": "off"},
-        "output": str(output),
-    }
+    spec = spec_of(
+        photographs,
+        backbone={"name": "torchvision/shufflenet_v2_x0_5", "weights": "none"},
+        device="auto",
+        cache={"mode": "off"},
+        output=str(output),
+    )
     return tlf.run(spec).directory
 
 
