@@ -45,6 +45,7 @@ def test_runs_that_are_killed_at_each_place_end_with_the_same_bytes() -> None:
     assert table.splitlines()[-1].endswith("0 failures")
 
 
+@pytest.mark.slow
 def test_writes_that_fail_lose_nothing() -> None:
     said = faults("full-fine-tuning", "--writes", "75", "--sizes", "2", seconds=120)
     assert "0 failures" in said

@@ -70,7 +70,9 @@ def test_two_tables_of_one_name_are_not_mixed(small_spec):
     assert "FileExistsError" in warning
 
 
-@pytest.mark.parametrize("strategy", ["feature-extraction", "lp-ft"])
+@pytest.mark.parametrize(
+    "strategy", ["feature-extraction", pytest.param("lp-ft", marks=pytest.mark.slow)]
+)
 def test_a_run_that_goes_on_has_each_row_once(small_spec, tmp_path, strategy):
     spec = {
         **small_spec,

@@ -55,6 +55,7 @@ def test_the_run_ends_and_names_the_image(blocked, tmp_path):
     assert not list((tmp_path / "runs").glob("*"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_at_once(blocked):
     with blocked(None, workers=2) as process:
         assert any("still reading" in line for line in process.stderr)

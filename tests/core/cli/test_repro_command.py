@@ -107,6 +107,7 @@ def test_what_is_no_run_and_what_cannot_start_end_with_2(tlf, run, tmp_path):
     assert "hint: " in err
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_with_130_and_leaves_nothing(run, start_tlf, tmp_path, monkeypatch):
     spec = json.loads((run / "spec.json").read_text())
     spec["training"]["epochs"] = 500

@@ -143,7 +143,10 @@ def endless(start_tlf, spec_file):
     return begin(start_tlf, spec_file, "--set", "training.epochs=100000")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)],
+)
 def test_a_run_in_training_saves_its_state_and_says_how_to_go_on(
     endless, start_tlf, tmp_path, number, code
 ):

@@ -175,6 +175,7 @@ def test_of_an_animation_the_first_frame_is_taken_each_time(form, options):
     assert np.abs(first.astype(int) - np.asarray(frames[0])).max() <= (8 if form == "GIF" else 0)
 
 
+@pytest.mark.slow
 def test_of_very_many_frames_only_the_first_is_looked_at():
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (3000, 8, 8), dtype=np.uint8)

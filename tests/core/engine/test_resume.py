@@ -110,8 +110,8 @@ def test_a_run_may_be_stopped_again_and_again(spec, whole, tmp_path):
         {"name": "gradual-unfreezing", "options": {}},
         pytest.param("l2-sp", marks=pytest.mark.slow),
         pytest.param("lp-ft", marks=pytest.mark.slow),
-        "robust",
-        "surgical",
+        pytest.param("robust", marks=pytest.mark.slow),
+        pytest.param("surgical", marks=pytest.mark.slow),
         pytest.param("norm-tuning", marks=pytest.mark.slow),
         pytest.param(
             {"name": "bias-tuning", "options": {"norms": "learn"}}, marks=pytest.mark.slow
@@ -134,6 +134,7 @@ def test_every_kind_of_step_goes_on(spec, tmp_path, strategy):
     assert_same(directory, whole)
 
 
+@pytest.mark.slow
 def test_the_scale_of_float16_goes_on_too(spec, tmp_path, run_in_half):
     whole = tlf.run(spec, output_directory=tmp_path / "whole").directory
     directory = die(spec, 4, tmp_path)
@@ -142,6 +143,7 @@ def test_the_scale_of_float16_goes_on_too(spec, tmp_path, run_in_half):
     assert_same(directory, whole)
 
 
+@pytest.mark.slow
 def test_numbers_of_the_report_count_what_was_done_before(spec, tmp_path):
     spec["cache"] = {"mode": "off"}
     whole = tlf.run(spec, output_directory=tmp_path / "whole").directory
