@@ -143,6 +143,7 @@ def test_ctrl_c_keeps_the_runs_that_are_done(start_tlf, spec_file, tmp_path):
     assert sum(row["not_run"] for row in written["rows"]) < 1000
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_processes_too(start_tlf, spec_file, tmp_path):
     process = start_tlf(
         "compare", spec_file, *STRATEGIES, *ONE_EPOCH, "--seeds", "500", "--jobs", "2"
@@ -164,6 +165,7 @@ def test_ctrl_c_ends_the_processes_too(start_tlf, spec_file, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_table_while_it_goes(start_tlf, spec_file):
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()

@@ -303,6 +303,7 @@ def test_only_a_comparison_can_be_gone_on_with(small_spec, tmp_path):
         tlf.compare(small_spec, STRATEGIES, resume=tmp_path)
 
 
+@pytest.mark.slow
 def test_runs_at_once_give_what_they_give_one_after_the_other(small_spec, same_costs):
     found = tlf.compare(small_spec, STRATEGIES[:2], seeds=2, jobs=2)
     alone = tlf.compare(small_spec, STRATEGIES[:2], seeds=2)

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import tlf
+from tests.small import spec_of
 from tlf.engine.files import read_tensors, write_tensors
 from tlf.errors import OutputError, PluginError, RunInterrupted, UsageError
 from tlf.registry import load_registry
@@ -21,16 +22,9 @@ FULL = {"strategy": "full-fine-tuning", "training": ONE_EPOCH}
 @pytest.fixture(scope="module")
 def one_run(photographs, tmp_path_factory):
     """A finished run, which nothing may change."""
-    options = {"train": str(photographs / "train"), "validation": str(photographs / "val")}
-    spec = {
-        "data": {"name": "image-folder", "options": options},
-        "backbone": {"name": "torchvision/shufflenet_v2_x0_5", "weights": "none"},
-        "transforms": {"name": "standard", "options": {"size": 32, "resize": 36}},
-        "training": ONE_EPOCH,
-        "device": {"name": "cpu", "options": {"precision": "float32"}},
-        "cache": {"mode": "off"},
-        "output": str(tmp_path_factory.mktemp("runs")),
-    }
+    output = str(tmp_path_factory.mktemp("runs"))
+    backbone = {"name": "torchvision/shufflenet_v2_x0_5", "weights": "none"}
+    spec = spec_of(photographs, backbone=backbone, cache={"mode": "off"}, output=output)
     return tlf.run(spec).directory
 
 
