@@ -1,8 +1,10 @@
 # Everything a developer types. `make test` sets itself up on a fresh machine.
 PYTHON ?= python3
 BIN := .venv/bin
-# A process for each core, each with one thread: networks as small as those of the tests use no more.
-PYTEST := $(BIN)/pytest -n auto --maxprocesses 8 --dist loadfile
+# A process for each core, each with one thread: networks as small as those of the tests use no more. And
+# one besides, for the times in which a test waits for a process of its own.
+PROCESSES = $$($(BIN)/python -c "import os; print(min(8, (os.cpu_count() or 1) + 1))")
+PYTEST = $(BIN)/pytest -n $(PROCESSES) --dist loadfile
 
 .PHONY: setup demo test lint test-all test-gpu bench docs stages format clean
 

@@ -130,7 +130,7 @@ ESCAPES = (
     "..",
     ".",
     "../x",
-    "/tmp/x",
+    "/absolute/x",
     "a/b",
     "a\\b",
     "a\0b",

@@ -131,6 +131,7 @@ def test_a_run_that_fails_is_a_row_and_the_command_ends_with_1(tlf, spec_file):
     assert "the only one that has finished" in " ".join(out.split())
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_runs_that_are_done(start_tlf, spec_file, tmp_path):
     process = start_tlf("compare", spec_file, *STRATEGIES, *ONE_EPOCH, "--seeds", "500")
     assert "[1/1000]" in process.stderr.readline()

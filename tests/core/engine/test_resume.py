@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import tlf
-from tests.small import Dies
+from tests.small import Dies, spec_of
 from tlf.engine.directory import RunDirectory
 from tlf.engine.listener import Listener
 from tlf.errors import OutputError, RunInterrupted, RunTerminated, TlfError, UsageError
@@ -38,22 +38,35 @@ class Asks(Listener):
         self.checkpoints.append(path.name)
 
 
+#: Three epochs of three batches, of a whole network with dropout, saved after every batch.
+SECTIONS = {
+    "backbone": {"name": "torchvision/shufflenet_v2_x0_5", "weights": "none"},
+    "strategy": "full-fine-tuning",
+    "head": {"name": "linear", "options": {"dropout": 0.3}},
+    "training": {"epochs": 3, "batch_size": 8},
+    "checkpoint": {"every_seconds": 1e-9},
+}
+
+
 @pytest.fixture
 def spec(small_spec, same_costs):
-    """Three epochs of three batches, of a whole network with dropout, saved after every batch."""
-    return {
-        **copy.deepcopy(small_spec),
-        "strategy": "full-fine-tuning",
-        "head": {"name": "linear", "options": {"dropout": 0.3}},
-        "training": {"epochs": 3, "batch_size": 8},
-        "checkpoint": {"every_seconds": 1e-9},
-    }
+    """A spec of these sections, which a test may change."""
+    return {**copy.deepcopy(small_spec), **copy.deepcopy(SECTIONS)}
+
+
+@pytest.fixture(scope="module")
+def never_stopped(photographs, tmp_path_factory):
+    """The directory of the run that is never stopped, without its page."""
+    output = tmp_path_factory.mktemp("runs")
+    directory = tlf.run(spec_of(photographs, output=str(output), **SECTIONS)).directory
+    (directory / "report.html").unlink()
+    return directory
 
 
 @pytest.fixture
-def whole(spec, tmp_path):
-    """The directory of the run that is never stopped."""
-    return tlf.run(spec, output_directory=tmp_path / "whole").directory
+def whole(never_stopped, tmp_path):
+    """A copy of it, for a test of its own."""
+    return shutil.copytree(never_stopped, tmp_path / "whole")
 
 
 def die(spec, batches, tmp_path):
@@ -422,7 +435,8 @@ def test_relative_paths_start_where_they_did(spec, photographs, tmp_path, monkey
     assert tlf.resume(directory.name).report["resumed"] == 1
 
 
-@pytest.mark.parametrize("batches", [pytest.param(4, marks=pytest.mark.slow), 10])
+@pytest.mark.slow
+@pytest.mark.parametrize("batches", [4, 10])
 def test_early_stopping_and_the_best_weights_are_the_same_after_a_stop(spec, tmp_path, batches):
     spec["strategy"] = "gradual-unfreezing"
     spec["training"] = {"epochs": 6, "batch_size": 8, "patience": 1, "keep": "best"}

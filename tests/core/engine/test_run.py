@@ -263,6 +263,7 @@ def test_from_scratch_ignores_the_weights(run, tmp_path):
     assert all(value.equal(states[1][name]) for name, value in states[0].items())
 
 
+@pytest.mark.slow
 def test_predictions_in_a_fresh_process_are_those_of_the_run(run, photographs):
     finished = run(strategy="full-fine-tuning")
     script = (

@@ -152,6 +152,7 @@ def test_the_packages_have_strict_types(folder, tmp_path):
     carry_out(BIN / "mypy", "--strict", "--cache-dir", tmp_path, *sources, cwd=folder)
 
 
+@pytest.mark.slow
 def test_the_packages_pass_their_own_tests_the_contract_among_them(folder, site):
     tests = [f"{name}/tests" for name in SHORT.values()]
     said = carry_out(

@@ -83,9 +83,11 @@ def some_cuts(frozen):
         (TINY, "feature-extraction", 1, "float32"),
         (TINY, "gradual-unfreezing", 3, "float32"),
         (TINY, "gradual-unfreezing", "every-epoch", "bfloat16"),
-        (MOBILE, "feature-extraction", "every-epoch", "float32"),
+        pytest.param(
+            MOBILE, "feature-extraction", "every-epoch", "float32", marks=pytest.mark.slow
+        ),
         (SHUFFLE, "gradual-unfreezing", 1, "bfloat16"),
-        (TRANSFORMER, "feature-extraction", 3, "float32"),
+        pytest.param(TRANSFORMER, "feature-extraction", 3, "float32", marks=pytest.mark.slow),
         pytest.param(TRANSFORMER, "gradual-unfreezing", 1, "bfloat16", marks=pytest.mark.slow),
     ],
 )
