@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from tlf.cli.fields import describe_fields
 from tlf.registry import load_registry
 from tlf.spec import PartSpec, RunSpec
+from tlf.spec.fields import models_in
 
 HERE = Path(__file__).parent
 COMMANDS = (
@@ -61,8 +62,8 @@ def spec_reference() -> str:
         if _is_model(field.annotation) and field.annotation is not PartSpec:
             lines += _section(f"`{name}`", field.annotation)
             for inner, below in field.annotation.model_fields.items():
-                if _is_model(below.annotation):
-                    lines += _section(f"`{name}.{inner}`", below.annotation)
+                for model in models_in(below.annotation):
+                    lines += _section(f"`{name}.{inner}`", model)
     lines += _section("Parts that plugins provide", PartSpec)
     for entry in load_registry().entries():
         if entry.plugin.distribution == "tlf":

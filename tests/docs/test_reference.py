@@ -12,7 +12,7 @@ from tlf.cli import app
 from tlf.plugin import hooks
 from tlf.plugin.declarations import KINDS
 from tlf.registry import check, load_registry
-from tlf.spec import load_raw
+from tlf.spec import RunSpec, load_raw
 
 ROOT = Path(__file__).parents[2]
 GENERATOR = runpy.run_path(str(ROOT / "docs" / "generate.py"))
@@ -39,7 +39,11 @@ def json_blocks(page):
 def specs():
     for page in PAGES:
         blocks = json_blocks(page.read_text(encoding="utf-8"))
-        for number, value in enumerate(blocks, start=1):
+        for number, block in enumerate(blocks, start=1):
+            value = dict(block)
+            # Many a page shows only the section that it speaks of.
+            if value and value.keys() <= RunSpec.model_fields.keys():
+                value |= {"data": "digits", "backbone": "tlf/resnet20"}
             if {"data", "backbone"} <= value.keys():
                 yield pytest.param(value, id=f"{page.relative_to(ROOT)}-{number}")
 

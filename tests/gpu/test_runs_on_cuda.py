@@ -16,6 +16,7 @@ import tlf
 from tlf.data import to_device
 from tlf.engine.generators import forked_generators
 from tlf.engine.loop import training_loss
+from tlf.engine.losses import loss_of
 from tlf.engine.network import build_network
 from tlf.engine.optimizer import StepOptimizer
 from tlf.engine.prepare import prepare
@@ -82,7 +83,8 @@ def random_batch(job):
 
 def train_batch(job, model, optimizer):
     images, labels = random_batch(job)
-    loss = training_loss(model, images, 0, labels, spec=job.spec, device=job.device)
+    cost, targets = loss_of(job.spec.training, None), to_device(labels, job.device)
+    loss = training_loss(model, images, 0, targets, loss=cost, device=job.device)
     optimizer.backward(loss)
     optimizer.step(1.0)
 

@@ -107,11 +107,28 @@ def _reported(plan: RunPlan) -> str:
 
 def _training(plan: RunPlan) -> str:
     training = plan.training
-    return (
+    usual = (
         f"{plan.epochs} epochs of {plan.batches_per_epoch} batches of "
         f"{training['batch_size']}, {training['optimizer']['name']}, {training['schedule']} "
         f"schedule, warmup {training['warmup']:.0%}, views {training['views']}"
     )
+    return ", ".join([usual, *_not_usual(training)])
+
+
+def _not_usual(training: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a spec asks for that most do not."""
+    if training["accumulate"] > 1:
+        yield f"a step every {training['accumulate']} batches"
+    if training["loss"]["name"] != "cross-entropy":
+        yield f"{training['loss']['name']} loss"
+    if training["class_weights"] is not None:
+        yield "weighted classes"
+    if training["sampling"] != "shuffle":
+        yield f"{training['sampling']} sampling"
+    if training["mixing"] is not None:
+        yield str(training["mixing"]["name"])
+    if training["ema"] is not None:
+        yield f"moving average {training['ema']:g}"
 
 
 def _notes(plan: RunPlan) -> Iterator[str]:

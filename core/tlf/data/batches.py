@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from tlf.data.sampling import balanced_draw
 from tlf.data.seeds import stable_generator
 from tlf.data.threads import ordered_results, start_threads
 from tlf.data.views import Views, view_of_epoch
@@ -37,8 +39,16 @@ def batches_per_epoch(count: int, batch_size: int) -> int:
     return full + (rest > 1 or (rest == 1 and full == 0))
 
 
-def batch_order(count: int, batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Return the images of each batch of an epoch, in random order. Every image is in one batch.
+def batch_order(
+    count: int,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    balanced: Sequence[int] | None = None,
+) -> list[list[int]]:
+    """Return the images of each batch of an epoch, in random order.
+
+    Every image is in one batch; or, balanced, every class is drawn equally often.
 
     What is left over makes a smaller last batch; but a single image that is left over joins the
     batch before it, which then has `batch_size + 1`: in train mode, batch normalisation cannot take
@@ -49,9 +59,13 @@ def batch_order(count: int, batch_size: int, seed: int, epoch: int) -> list[list
         batch_size: Images a batch, at least 1.
         seed: The run's seed.
         epoch: Index of the epoch in the whole run.
+        balanced: The class of each image if the classes are to be drawn equally often.
     """
     generator = stable_generator("order", seed, epoch)
     order = torch.randperm(count, generator=generator).tolist()
+    if balanced is not None:
+        drawn = balanced_draw(balanced, seed, epoch)
+        order = [drawn[place] for place in order]
     number = batches_per_epoch(count, batch_size)
     starts = [index * batch_size for index in range(number)]
     return [order[start:end] for start, end in zip(starts, [*starts[1:], count], strict=True)]
@@ -60,8 +74,8 @@ def batch_order(count: int, batch_size: int, seed: int, epoch: int) -> list[list
 def train_batches(
     split: LoadedSplit,
     fetch: Fetch[ResultT],
+    order: Sequence[Sequence[int]],
     *,
-    batch_size: int,
     views: Views,
     seed: int,
     epoch: int,
@@ -75,18 +89,35 @@ def train_batches(
     Args:
         split: The training images.
         fetch: Gets the split, places in it, and the number of the view of each.
-        batch_size: Images a batch.
+        order: Places of the images of each of its batches, as `batch_order` returns them.
         views: How many views there are of each image.
-        seed: Draws the order, and which view of an image the epoch trains on.
+        seed: Draws which view of an image the epoch trains on.
         epoch: Index of the epoch in the whole run.
         done: How many of its batches are trained on already: they are passed over.
     """
 
-    def make(indices: list[int]) -> tuple[ResultT, torch.Tensor]:
-        numbers = [view_of_epoch(views, seed, split.digests[index], epoch) for index in indices]
+    def make(batch: list[tuple[int, int]]) -> tuple[ResultT, torch.Tensor]:
+        indices = [index for index, _ in batch]
+        numbers = [
+            view_of_epoch(views, seed, split.digests[index], epoch, repeat)
+            for index, repeat in batch
+        ]
         return fetch(split, indices, numbers), split.labels[indices]
 
-    return in_background(make, batch_order(len(split), batch_size, seed, epoch)[done:])
+    return in_background(make, _with_repeats(order)[done:])
+
+
+def _with_repeats(order: Sequence[Sequence[int]]) -> list[list[tuple[int, int]]]:
+    """Return with each place how often the epoch had it before."""
+    seen: Counter[int] = Counter()
+    batches = []
+    for batch in order:
+        pairs = []
+        for index in batch:
+            pairs.append((index, seen[index]))
+            seen[index] += 1
+        batches.append(pairs)
+    return batches
 
 
 def evaluation_batches(

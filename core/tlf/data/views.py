@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 #: How many views there are of an image: none but the evaluation's, so many, or one an epoch.
 Views = Literal["none", "every-epoch"] | int
 
+#: More epochs no run has, so a view beyond this number is that of no epoch.
+MOST_EPOCHS = 100_000
 
-def view_of_epoch(views: Views, seed: int, digest: str, epoch: int) -> int | None:
+
+def view_of_epoch(views: Views, seed: int, digest: str, epoch: int, repeat: int = 0) -> int | None:
     """Return which view of an image an epoch trains on; None for the evaluation's.
 
     Of K views, each comes once in K epochs; which of them is first differs from image to image.
@@ -32,12 +35,14 @@ def view_of_epoch(views: Views, seed: int, digest: str, epoch: int) -> int | Non
         seed: The run's seed.
         digest: Of the image's content.
         epoch: Index of the epoch in the whole run.
+        repeat: How often the epoch has trained on the image already: it sees another view then, if
+            there is one.
     """
     if views == "none":
         return None
     if views == "every-epoch":
-        return epoch
-    return (stable_seed("first view", seed, digest) + epoch) % views
+        return epoch + repeat * MOST_EPOCHS
+    return (stable_seed("first view", seed, digest) + epoch + repeat) % views
 
 
 def load_views(

@@ -162,7 +162,7 @@ class Boundary:
         """Say whether every step finds its features stored."""
         plan = self.job.plan
         usages = [usage_of(plan, s, cut) for s, cut in zip(plan.steps, self.cuts, strict=True)]
-        late = any(usage.late for usage in usages)
+        late = any(usage.late or usage.mixed for usage in usages)
         return not late and all(self._ahead()) and all(stored.get(cut) == 1 for cut in self.cuts)
 
     def _known_digests(self) -> dict[str, list[str | None]]:

@@ -126,7 +126,7 @@ class Features:
             keys: Of each view.
         """
         started = time.perf_counter()
-        crossing = to_input(views, self.transform.mean, self.transform.std, self.device)
+        crossing = self.inputs_of(views)
         before = 0
         for cut in cuts:
             crossing = self.inference.run(crossing, before, cut)
@@ -139,6 +139,18 @@ class Features:
             self.work.prefix_seconds += time.perf_counter() - started
             self.work.rows_computed += len(views)
         return crossing
+
+    def inputs_of(self, views: torch.Tensor) -> torch.Tensor:
+        """Return what the network gets, float32 `(n, 3, S, S)`, normalised, on the device.
+
+        Args:
+            views: Uint8 `(n, 3, S, S)`.
+        """
+        return to_input(views, self.transform.mean, self.transform.std, self.device)
+
+
+#: Mixes images, float32 `(n, 3, S, S)`, and the shares of their classes, float32 `(n, classes)`.
+Mix = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -209,6 +221,30 @@ class Feed:
         mask = torch.from_numpy(fetched.found).to(whole.device)
         whole[mask], whole[~mask] = parts
         return whole
+
+    def mixed(
+        self, fetched: Fetched, targets: torch.Tensor, mix: Mix
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what crosses the boundary of images that are mixed, and their mixed targets.
+
+        Args:
+            fetched: What `fetch` returned where nothing is stored: a mixed image is like no other.
+            targets: The share of each class, float32 `(n, classes)`, on the device.
+            mix: Mixes them.
+        """
+        assert fetched.views is not None
+        assert fetched.stored is None
+        features, started = self.features, time.perf_counter()
+        images, targets = mix(features.inputs_of(fetched.views), targets)
+        if features.device.channels_last:
+            images = images.contiguous(memory_format=torch.channels_last)
+        if not self.cut:
+            return images, targets
+        crossing = features.inference.run(images, 0, self.cut)
+        features.device.synchronize()
+        features.work.prefix_seconds += time.perf_counter() - started
+        features.work.rows_computed += len(images)
+        return crossing, targets
 
     def _onward(self, stored: torch.Tensor) -> torch.Tensor:
         """Return what crosses the boundary, of what was stored at the cut before it."""

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from tlf.data import LoadedSplit, batch_order, to_device, train_batches
+from tlf.engine.averaging import MovingAverage
 from tlf.engine.clock import Waiting
 from tlf.engine.diagnosis import not_finite, where_it_began
 from tlf.engine.freeze import GradientArrival, check_optimizer
+from tlf.engine.losses import one_hot
+from tlf.engine.mixing import Mixing
 from tlf.planning import rate_factor
 
 if TYPE_CHECKING:
     from tlf.engine.features import Feed, Fetched
     from tlf.engine.listener import Listener
+    from tlf.engine.losses import Loss
     from tlf.engine.model import Model
     from tlf.engine.optimizer import StepOptimizer
     from tlf.planning import PlannedStep, RunPlan
@@ -70,9 +75,12 @@ class Trainer:
         feed: Makes what goes into the part that learns.
         device: Where the network is.
         listener: Hears about every batch.
-        rest: Called after every batch: the run can be saved there, and stopped.
+        rest: Called after every step of the optimizer: the run can be saved there, and stopped.
         so_far: What the epoch has come to, while there is one.
+        loss: What a batch costs.
         arrival: Watches that what learns gets gradients.
+        mixing: Mixes the images of a batch; None if they stay as they are.
+        average: Of the weights that learn; None if they are taken as they are.
     """
 
     model: Model
@@ -84,18 +92,26 @@ class Trainer:
     feed: Feed
     device: Device
     listener: Listener
+    loss: Loss
     rest: Callable[[], None] = lambda: None
     so_far: EpochSoFar = field(default_factory=EpochSoFar)
     arrival: GradientArrival = field(init=False)
+    mixing: Mixing | None = field(init=False, default=None)
+    average: MovingAverage | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         learning = self.model.parameters_of(self.step.trainable)
         check_optimizer(self.optimizer.torch_optimizer, learning, self.step.name)
+        training = self.spec.training
         self.arrival = GradientArrival(
             learning,
             self.step.name,
             batches=self.step.epochs * self.plan.batches_per_epoch,
         )
+        if training.mixing is not None:
+            self.mixing = Mixing(training.mixing, len(self.plan.classes), self.spec.seed)
+        if training.ema is not None:
+            self.average = MovingAverage(self.model, self.step.trainable, training.ema)
 
     def train_epoch(self, epoch: int) -> EpochSoFar:
         """Train on every image once; on what is left of them, if the epoch has begun already.
@@ -113,10 +129,11 @@ class Trainer:
         before = EpochSoFar(seconds=so_far.seconds, waited=so_far.waited, prefix=so_far.prefix)
         self.model.thaw(self.step.trainable)
         training = self.spec.training
+        order = self._order(epoch)
         batches = train_batches(
             self.split,
             self.feed.fetch,
-            batch_size=training.batch_size,
+            order,
             views=training.views,
             seed=self.spec.seed,
             epoch=epoch,
@@ -132,27 +149,37 @@ class Trainer:
             so_far.prefix = before.prefix + prefix
 
         for fetched, labels in waiting:
-            loss = self._train_batch(fetched, labels, epoch, so_far.batches)
+            batch = so_far.batches
+            loss = self._add_gradients(fetched, labels, epoch, order)
+            is_step = (batch + 1) % training.accumulate == 0 or batch + 1 == len(order)
+            if is_step:
+                self._step(epoch, batch)
             so_far.batches += 1
             so_far.images += len(labels)
             so_far.total += loss * len(labels)
             take_time()
             self.listener.batch_finished(epoch + 1, len(labels), loss)
-            self.rest()
+            # In between, the gradients so far would be lost.
+            if is_step:
+                self.rest()
         self.device.synchronize()
         take_time()
         return so_far
 
-    def _train_batch(self, fetched: Fetched, labels: torch.Tensor, epoch: int, batch: int) -> float:
-        first, epochs = self.step.schedule
-        done = (epoch - first) * self.plan.batches_per_epoch + batch
-        # The middle of the batch: the first one is not lost to a rate of 0.
-        progress = (done + 0.5) / (epochs * self.plan.batches_per_epoch)
-        training = self.spec.training
-        factor = rate_factor(training.schedule, training.warmup, progress)
-        inputs = self.feed.crossing(fetched)
+    def _add_gradients(
+        self, fetched: Fetched, labels: torch.Tensor, epoch: int, order: Sequence[Sequence[int]]
+    ) -> float:
+        """Add the gradients of the next batch to those that there are, and return its loss."""
+        batch, together = self.so_far.batches, self.spec.training.accumulate
+        targets = to_device(labels, self.device)
+        if self.mixing is None:
+            inputs = self.feed.crossing(fetched)
+        else:
+            mix = partial(self.mixing.mix, epoch=epoch, batch=batch)
+            shares = one_hot(targets, len(self.plan.classes))
+            inputs, targets = self.feed.mixed(fetched, shares, mix)
         loss = training_loss(
-            self.model, inputs, self.feed.cut, labels, spec=self.spec, device=self.device
+            self.model, inputs, self.feed.cut, targets, loss=self.loss, device=self.device
         )
         value = float(loss.detach())
         problem = None
@@ -164,41 +191,59 @@ class Trainer:
             raise not_finite(
                 f"{problem} in step `{self.step.name}`, epoch {epoch + 1}, batch {batch + 1}",
                 began=where_it_began(self.model, inputs, self.feed.cut, self.device),
-                rate=training.learning_rate * factor,
-                items=self._items(epoch, batch),
+                rate=self.spec.training.learning_rate * self._rate_factor(epoch, batch),
+                items=[self.split.items[index].id for index in order[batch]],
             )
+        if together > 1:
+            first = batch - batch % together
+            images = sum(len(one) for one in order[first : first + together])
+            loss = loss * (len(labels) / images)
         self.optimizer.backward(loss)
         self.arrival.look()
-        self.optimizer.step(factor)
         return value
 
-    def _items(self, epoch: int, batch: int) -> list[str]:
-        """Return the ids of the images of a batch."""
-        order = batch_order(len(self.split), self.spec.training.batch_size, self.spec.seed, epoch)
-        return [self.split.items[index].id for index in order[batch]]
+    def _step(self, epoch: int, batch: int) -> None:
+        """Take a step of the optimizer, behind a batch."""
+        self.optimizer.step(self._rate_factor(epoch, batch))
+        if self.average is not None:
+            self.average.update()
+
+    def _rate_factor(self, epoch: int, batch: int) -> float:
+        """Return what the schedule multiplies the peak rates by, at the step that a batch is of."""
+        training = self.spec.training
+        first, epochs = self.step.schedule
+        each = math.ceil(self.plan.batches_per_epoch / training.accumulate)
+        done = (epoch - first) * each + batch // training.accumulate
+        # The middle of the step: the first one is not lost to a rate of 0.
+        progress = (done + 0.5) / (epochs * each)
+        return rate_factor(training.schedule, training.warmup, progress)
+
+    def _order(self, epoch: int) -> list[list[int]]:
+        """Return the places of the images of each batch of an epoch."""
+        training = self.spec.training
+        balanced = self.split.labels.tolist() if training.sampling == "balanced" else None
+        return batch_order(
+            len(self.split), training.batch_size, self.spec.seed, epoch, balanced=balanced
+        )
 
 
 def training_loss(
     model: Model,
     inputs: torch.Tensor,
     start: int,
-    labels: torch.Tensor,
+    targets: torch.Tensor,
     *,
-    spec: RunSpec,
+    loss: Loss,
     device: Device,
 ) -> torch.Tensor:
-    """Return the mean cross-entropy of a batch, with label smoothing.
+    """Return the mean loss of a batch.
 
     Args:
         model: The network.
         inputs: What crosses the boundary of what is frozen, on the device.
         start: How many stages lie before that.
-        labels: Int64 `(N,)`.
-        spec: Gives the smoothing.
+        targets: Int64 `(N,)`, or the share of each class, float32 `(N, classes)`; on the device.
+        loss: What it costs.
         device: Where the network is.
     """
-    return torch.nn.functional.cross_entropy(
-        model.logits(inputs, start, device),
-        to_device(labels, device),
-        label_smoothing=spec.training.label_smoothing,
-    )
+    return loss(model.logits(inputs, start, device), targets)

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tlf.data import train_batches
+from tlf.data import batch_order, to_device, train_batches
 from tlf.engine.loop import training_loss
 
 if TYPE_CHECKING:
     from tlf.data import LoadedSplit
     from tlf.engine.features import Feed
+    from tlf.engine.losses import Loss
     from tlf.engine.model import Model
     from tlf.planning import PlannedStep
     from tlf.plugin import Device
@@ -54,6 +55,7 @@ def pick(
     feed: Feed,
     *,
     spec: RunSpec,
+    loss: Loss,
     device: Device,
 ) -> Picked:
     """Return the stages with the longest gradients for the length of their weights.
@@ -66,14 +68,25 @@ def pick(
         step: Its selector says what there is to pick from.
         split: The training images.
         feed: Makes what goes into the part that may learn.
-        spec: Gives the loss, and the seed that draws the images.
+        spec: Gives the size of the batches, and the seed that draws the images.
+        loss: What a batch costs.
         device: Where the network is.
     """
     selector = step.selector
     assert selector is not None
     model.thaw(selector.among)
     model.eval()
-    seen = _accumulate(model, split, feed, spec, device)
+    order = batch_order(len(split), spec.training.batch_size, spec.seed, 0)
+    batches = train_batches(split, feed.fetch, order, views="none", seed=spec.seed, epoch=0)
+    seen = 0
+    with closing(batches):
+        for fetched, labels in batches:
+            inputs, targets = feed.crossing(fetched), to_device(labels, device)
+            mean = training_loss(model, inputs, feed.cut, targets, loss=loss, device=device)
+            torch.autograd.backward(mean * len(labels))
+            seen += len(labels)
+            if seen >= GRADIENT_IMAGES:
+                break
     by_stage: dict[str, list[str]] = {}
     for group in selector.among:
         by_stage.setdefault(group.rpartition(":")[0], []).append(group)
@@ -84,28 +97,6 @@ def pick(
     stages = tuple(stage for stage in by_stage if stage in best)
     groups = tuple(group for stage in stages for group in by_stage[stage])
     return Picked(selector.by, stages, groups, scores, seen)
-
-
-def _accumulate(model: Model, split: LoadedSplit, feed: Feed, spec: RunSpec, device: Device) -> int:
-    """Add up the gradients of some images' losses, and return of how many."""
-    batches = train_batches(
-        split,
-        feed.fetch,
-        batch_size=spec.training.batch_size,
-        views="none",
-        seed=spec.seed,
-        epoch=0,
-    )
-    seen = 0
-    with closing(batches):
-        for fetched, labels in batches:
-            inputs = feed.crossing(fetched)
-            loss = training_loss(model, inputs, feed.cut, labels, spec=spec, device=device)
-            torch.autograd.backward(loss * len(labels))
-            seen += len(labels)
-            if seen >= GRADIENT_IMAGES:
-                break
-    return seen
 
 
 def _relative_norm(model: Model, groups: list[str]) -> float:

@@ -15,6 +15,7 @@ import torch
 from tlf.data import batches_per_epoch
 from tlf.data.threads import core_count
 from tlf.engine.choosing import SELECTION, hold_out_selection
+from tlf.engine.losses import check_class_weights
 from tlf.engine.model import LinearHead, outline_of
 from tlf.engine.network import chunk_size_of
 from tlf.engine.parts import (
@@ -106,6 +107,7 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     config = input_config_of(family, model, default_weights=default_weights)
     transform = make_transform(registry, spec.transforms, config)
     dataset = open_source(make_source(registry, spec.data, folder))
+    check_class_weights(spec.training.class_weights, dataset.classes)
     device = make_device(registry, spec.device, lambda why: _unavailable(spec.device.name, why))
     device = fitted_device(device, family)
     outline = outline_network(family, model, transform, config, len(dataset.classes), spec)
@@ -123,6 +125,8 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     plan = replace(plan, strategy={**plan.strategy, **chosen.as_json()})
     if plan.keeps_best:
         plan = replace(plan, weights_from="best of all steps")
+    if spec.training.ema is not None and plan.steps[-1].kind == "train":
+        plan = replace(plan, weights_from=f"moving average, {plan.weights_from}")
     plan = _with_source_of_weights(plan, family, model)
     return Job(
         spec=spec,

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tlf.engine.classification import classification, describe_data
+from tlf.engine.losses import class_weights_of
 from tlf.engine.metrics import accuracy_interval
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def build_report(
         if "accuracy" in metrics
         else None,
         "classification": classification(evaluation, plan.classes),
+        "class_weights": _class_weights(job, loaded),
         "resumed": progress.resumed,
         "steps": progress.steps,
         "cache": describe_cache(plan, progress, work),
@@ -173,3 +175,10 @@ def build_report(
         "peak_memory_bytes": job.device.peak_memory_bytes(),
         "timings": {f"{kind}_seconds": progress.seconds[kind] for kind in KINDS_OF_WORK},
     }
+
+
+def _class_weights(job: Job, loaded: Loaded) -> dict[str, float] | None:
+    """Return what an image of each class counted for; None if all counted alike."""
+    classes, labels = job.plan.classes, loaded.splits["train"].labels
+    weights = class_weights_of(job.spec.training, classes, labels)
+    return None if weights is None else dict(zip(classes, weights.tolist(), strict=True))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The moment of the best weights of the step that trains.
 _BEST = "best"
+#: The moving average of the weights that learn.
+_AVERAGE = "average"
 #: The moment of the best weights at the end of any step.
 _BEST_OF_ALL = "best of all"
 
@@ -64,6 +66,8 @@ def state_of(run: Stepper, now: Underway) -> State:
         weights[_BEST] = watch.state
     if run.best is not None:
         weights[_BEST_OF_ALL] = run.best.state
+    if trainer.average is not None:
+        weights[_AVERAGE] = trainer.average.state
     progress = run.progress.as_json()
     progress["images_decoded"] += run.loaded.images_decoded
     step = {
@@ -72,6 +76,7 @@ def state_of(run: Stepper, now: Underway) -> State:
         "arrival": trainer.arrival.state(),
         "scaler": trainer.optimizer.scaler.state_dict(),
         "watch": None if watch is None else watch.facts(),
+        "averaged": None if trainer.average is None else trainer.average.updates,
         "frozen": dict(now.frozen),
         "work": vars(now.work),
         "seconds": time.perf_counter() - now.started,
@@ -165,6 +170,8 @@ def gone_on(now: Underway, saved: State) -> Underway:
     trainer.optimizer.scaler.load_state_dict(facts["scaler"])
     trainer.arrival.load_state(facts["arrival"])
     trainer.so_far = EpochSoFar(**facts["epoch"])
+    if trainer.average is not None:
+        trainer.average.load(unpacked(saved.weights)[_AVERAGE], facts["averaged"])
     # Last of all: nothing more is drawn until the next batch.
     set_generator_states(saved.generator, trainer.model.device)
     return replace(

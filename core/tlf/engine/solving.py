@@ -40,6 +40,7 @@ class HeadSolver:
         plan: The run's plan.
         loaded: The images.
         feed: Makes features of them.
+        weights: What each class counts for, `(classes,)`; None for 1. Neighbours have one vote each.
     """
 
     model: Model
@@ -47,6 +48,7 @@ class HeadSolver:
     plan: RunPlan
     loaded: Loaded
     feed: Feed
+    weights: torch.Tensor | None = None
 
     def solve(self) -> dict[str, Any]:
         """Solve for the head and put it on the network; return what was tried and chosen."""
@@ -89,7 +91,7 @@ class HeadSolver:
         head = self.model.head
         assert isinstance(head, LinearHead)
         width = head.linear.in_features
-        fit, record = solve_logistic(fitted, held, everything, width, classes, grid)
+        fit, record = solve_logistic(fitted, held, everything, width, classes, grid, self.weights)
         with torch.no_grad():
             head.linear.weight.copy_(fit.weight)
             head.linear.bias.copy_(fit.bias)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from tlf.engine.diagnosis import NOT_FINITE_HINT
 from tlf.engine.features import Feed
 from tlf.engine.files import append_json_line
 from tlf.engine.loop import EpochSoFar, Trainer
+from tlf.engine.losses import class_weights_of, loss_of
 from tlf.engine.memory import memory_explained
 from tlf.engine.metrics import Evaluation, measure
 from tlf.engine.network import head_logits
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tlf.engine.freeze import FreezeContract
     from tlf.engine.inference import Inference
     from tlf.engine.listener import Listener
+    from tlf.engine.losses import Loss
     from tlf.engine.model import Model
     from tlf.engine.observing import Observers
     from tlf.engine.prepare import Job
@@ -76,6 +78,7 @@ class Stepper:
             holds of that.
         underway: The step that trains, while its state can be saved.
         best: The best weights at the end of any step so far, if the run is to end with these.
+        loss: What a batch costs.
     """
 
     job: Job
@@ -96,6 +99,12 @@ class Stepper:
     picked: dict[int, dict[str, Any]] = field(default_factory=dict)
     underway: Underway | None = None
     best: Best | None = None
+    loss: Loss = field(init=False)
+
+    def __post_init__(self) -> None:
+        training, labels = self.job.spec.training, self.loaded.splits["train"].labels
+        weights = class_weights_of(training, self.job.plan.classes, labels)
+        self.loss = loss_of(training, weights)
 
     def carry_out(self, saved: State | None = None) -> Evaluation:
         """Carry out every step, and return what is reported.
@@ -243,6 +252,7 @@ class Stepper:
             self.loaded.splits["train"],
             feed,
             spec=self.job.spec,
+            loss=self.loss,
             device=self.job.device,
         )
         self.progress.images_through_backbone += picked.images
@@ -294,12 +304,14 @@ class Stepper:
         self.underway = None
         self.left_over = last - self.progress.epochs_done
         chosen = {}
+        if watch is not None and watch.went_past:
+            assert watch.state is not None
+            self.go_back(watch.state, optimizer)
+            evaluation = None
+        elif now.trainer.average is not None:
+            now.trainer.average.settle()
         if watch is not None:
             chosen = {"selection": watch.as_json()}
-            if watch.went_past:
-                assert watch.state is not None
-                self.go_back(watch.state, optimizer)
-                evaluation = None
             self.say(_told(step, watch, self.progress.epochs_done - step.first_epoch))
         if evaluation is None:
             evaluation, metrics = self.validate(feed)
@@ -345,6 +357,7 @@ class Stepper:
             feed=feed,
             device=self.job.device,
             listener=self.listener,
+            loss=self.loss,
             rest=self.rest,
         )
         now = Underway(index, step, trainer, watch, frozen, started, work)
@@ -384,7 +397,11 @@ class Stepper:
         seconds = self.progress.seconds
         seconds["train"] += trained.seconds
         seconds["data"] += trained.waited
-        evaluation, metrics = self.validate(trainer.feed)
+        with nullcontext() if trainer.average is None else trainer.average.in_place():
+            evaluation, metrics = self.validate(trainer.feed)
+            if watch is not None:
+                score = self.score(trainer.feed, evaluation)
+                watch.look(score, epoch + 1)
         record: dict[str, Any] = {
             "epoch": epoch + 1,
             "step": trainer.step.name,
@@ -392,8 +409,6 @@ class Stepper:
             "validation": metrics,
         }
         if watch is not None:
-            score = self.score(trainer.feed, evaluation)
-            watch.look(score, epoch + 1)
             record["selection"] = score.as_json()
         self.write_line("metrics.jsonl", record)
         whole = trained.seconds + trained.waited + trained.prefix
@@ -451,7 +466,10 @@ class Stepper:
         started, work = time.perf_counter(), replace(feed.features.work)
         before = self.contract.begin(step.frozen)
         with self.counted(feed, 0):
-            solved = HeadSolver(self.model, step, self.job.plan, self.loaded, feed).solve()
+            solver = HeadSolver(
+                self.model, step, self.job.plan, self.loaded, feed, self.loss.weights
+            )
+            solved = solver.solve()
         did = feed.features.work.since(work)
         seconds = time.perf_counter() - started - did.prefix_seconds
         self.progress.seconds["train"] += seconds

@@ -44,6 +44,8 @@ def usage_of(plan: RunPlan, step: PlannedStep, cut: int) -> Usage:
         views=views,
         evaluated=images["validation"] + (images.get(SELECTION, 0) if looks(plan, step) else 0),
         once=once,
+        mixed=step.kind == "train" and plan.training["mixing"] is not None,
+        drawn=draws_views(plan, step),
     )
 
 
@@ -55,6 +57,18 @@ def looks(plan: RunPlan, step: PlannedStep) -> bool:
         step: One of its steps.
     """
     return plan.selection_on == SELECTION and (step.chooses or step.solves)
+
+
+def draws_views(plan: RunPlan, step: PlannedStep) -> bool:
+    """Say whether it depends on what a step draws which views it looks at.
+
+    Args:
+        plan: The run's plan.
+        step: One of its steps.
+    """
+    training = plan.training
+    drawn = training["sampling"] == "balanced" and training["views"] == "every-epoch"
+    return drawn and step.kind == "train"
 
 
 def epochs_of(plan: RunPlan, step: PlannedStep) -> range:
@@ -122,6 +136,9 @@ class Wanted:
             return {None} if step == plan.steps[-1] and split == plan.metrics_on else set()
         epochs = epochs_of(plan, step)
         views = plan.training["views"]
+        if draws_views(plan, step):
+            # What an epoch draws is known only when all images have been read.
+            return set()
         if isinstance(views, int) and views <= AHEAD_VIEWS:
             # Each of K views comes once in K epochs, so these have all of them.
             epochs = epochs[:AHEAD_VIEWS]

@@ -93,6 +93,8 @@ class Usage:
         views: How many views of each of them the step uses.
         evaluated: Images that are evaluated after each epoch.
         once: Images that are evaluated once, after the step.
+        mixed: Whether images are mixed before the network sees them: no two are alike then.
+        drawn: Whether views of training images are known only when their epoch comes.
     """
 
     frozen: int
@@ -101,6 +103,8 @@ class Usage:
     views: int
     evaluated: int
     once: int = 0
+    mixed: bool = False
+    drawn: bool = False
 
     @property
     def images(self) -> int:
@@ -115,7 +119,7 @@ class Usage:
     @property
     def late(self) -> int:
         """How many views of images are made when their epoch comes, and not before the training."""
-        return self.train * max(0, self.views - AHEAD_VIEWS)
+        return self.train * (self.views if self.drawn else max(0, self.views - AHEAD_VIEWS))
 
     @property
     def uses(self) -> int:
@@ -201,6 +205,8 @@ def _best_cut(usage: Usage, costs: Costs, left: int, passed: Passed) -> StepCach
     nothing = StepCache(seconds=without, seconds_without=without)
     if usage.frozen == 0:
         return replace(nothing, why="nothing is frozen")
+    if usage.mixed:
+        return replace(nothing, why="`training.mixing` makes a new image of each")
     choices = []
     for cut in range(1, usage.frozen + 1):
         size = usage.rows * costs.row_bytes[cut - 1]

@@ -99,6 +99,49 @@ class OptimizerSpec(_NamedSpec):
     beta2: float = Field(default=0.999, ge=0.0, lt=1.0, description="Of `adamw`.")
 
 
+class LossSpec(_NamedSpec):
+    """The training loss. A string stands for its name alone."""
+
+    name: Literal["cross-entropy", "focal"] = Field(
+        default="cross-entropy",
+        description="`focal` counts images that are right anyway for less (Lin et al., 2017, "
+        "https://arxiv.org/abs/1708.02002).",
+    )
+    gamma: float = Field(
+        default=2.0,
+        ge=0.0,
+        le=10.0,
+        description="Of `focal`: the larger, the less they count; 0 is `cross-entropy`.",
+    )
+
+
+class MixingSpec(_NamedSpec):
+    """How the images of a batch are mixed. A string stands for its name alone."""
+
+    name: Literal["mixup", "cutmix", "mixup-or-cutmix"] = Field(
+        description="`mixup` blends two images, `cutmix` puts a rectangle of one onto the other, "
+        "`mixup-or-cutmix` draws one of the two for each batch. Their labels are mixed alike (Zhang et "
+        "al., 2017, https://arxiv.org/abs/1710.09412; Yun et al., 2019, "
+        "https://arxiv.org/abs/1905.04899).",
+    )
+    mixup_alpha: float = Field(
+        default=0.2,
+        gt=0.0,
+        le=100.0,
+        description="The shares of two images are drawn from Beta(alpha, alpha): mostly near 0 and 1 "
+        "if it is small. That of `mixup` in its paper is from 0.1 to 0.4 for photographs.",
+    )
+    cutmix_alpha: float = Field(
+        default=1.0,
+        gt=0.0,
+        le=100.0,
+        description="The same for the area of `cutmix`, where its paper draws every share alike.",
+    )
+    probability: float = Field(
+        default=1.0, gt=0.0, le=1.0, description="Share of the batches that are mixed."
+    )
+
+
 class TrainingSpec(BaseModel):
     """How to train: the same for every strategy, so that strategies can be compared."""
 
@@ -107,7 +150,14 @@ class TrainingSpec(BaseModel):
     epochs: int = Field(
         default=10, ge=1, le=100_000, description="Passes over the training images, in all."
     )
-    batch_size: int = Field(default=32, ge=1, le=65_536, description="Images a step.")
+    batch_size: int = Field(default=32, ge=1, le=65_536, description="Images a batch.")
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        le=65_536,
+        description="Batches whose gradients are added up before the optimizer takes a step: as one "
+        "batch so many times as large would, but for batch norms, in the memory of one.",
+    )
     views: Literal["none", "every-epoch"] | Annotated[int, Field(ge=1, le=10_000)] = Field(
         default="every-epoch",
         description='Augmented views of each image: `"none"`, a number of them, or '
@@ -143,8 +193,33 @@ class TrainingSpec(BaseModel):
         description="Which weights steps and the run end with: the last, or the best on the images to "
         "choose on. Either way they are chosen on other images than what is reported.",
     )
+    loss: LossSpec = LossSpec()
     label_smoothing: float = Field(
         default=0.05, ge=0.0, lt=1.0, description="Share of the target spread over all classes."
+    )
+    class_weights: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0.0)]] | None = Field(
+        default=None,
+        description="What an image of each class counts for in the loss: `balanced`, each class as "
+        "much as any other; or numbers by class, 1 where there is none, which are scaled so that the "
+        "mean of all training images is 1.",
+    )
+    sampling: Literal["shuffle", "balanced"] = Field(
+        default="shuffle",
+        description="What an epoch trains on: each image once; or as many images, but equally many of "
+        "each class, those of rare ones several times.",
+    )
+    mixing: MixingSpec | None = Field(
+        default=None,
+        description="Mixes the images of a batch and their labels. What is frozen is then computed "
+        "anew for each batch.",
+    )
+    ema: float | None = Field(
+        default=None,
+        gt=0.0,
+        lt=1.0,
+        description="Evaluate, and end each step with, an exponential moving average of the weights "
+        "that learn; this share of it stays at each optimizer step, less over the first ones. Null for "
+        "the weights themselves.",
     )
     clip_norm: float | None = Field(
         default=1.0, gt=0.0, description="Largest norm of the gradient; null for no limit."

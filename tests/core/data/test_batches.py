@@ -42,8 +42,9 @@ def _fetch(transform):
 
 
 def _epoch(split, transform, **changes):
-    settings = {"batch_size": 5, "views": "every-epoch", "seed": 0, "epoch": 0}
-    return train_batches(split, _fetch(transform), **(settings | changes))
+    settings = {"views": "every-epoch", "seed": 0, "epoch": 0} | changes
+    order = batch_order(len(split), 5, settings["seed"], settings["epoch"])
+    return train_batches(split, _fetch(transform), order, **settings)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 31, 32, 33, 34, 64, 65, 100])
@@ -92,9 +93,10 @@ def test_an_epoch_asks_for_the_images_of_its_order_and_for_no_other(make_split, 
         asked.append((list(indices), list(views)))
         return len(asked)
 
-    epoch = train_batches(split, fetch, batch_size=5, views=3, seed=4, epoch=6)
+    order = batch_order(12, 5, 4, 6)
+    epoch = train_batches(split, fetch, order, views=3, seed=4, epoch=6)
     assert [fetched for fetched, _ in epoch] == [1, 2, 3]
-    assert [indices for indices, _ in asked] == batch_order(12, 5, 4, 6)
+    assert [indices for indices, _ in asked] == order
     for indices, views in asked:
         assert views == [view_of_epoch(3, 4, split.digests[index], 6) for index in indices]
 
@@ -122,8 +124,8 @@ def test_batches_are_made_in_another_thread_at_most_two_ahead(make_split, transf
     batches = _epoch(split, transform, views="none")
 
     def recorded(self, function, *arguments):
-        # A batch is a list of places; an image to read is none.
-        submitted.extend(one for one in arguments if isinstance(one, list))
+        # A batch is a list of places, with how often each came before; an image to read is none.
+        submitted.extend([i for i, _ in one] for one in arguments if isinstance(one, list))
         return submit(self, function, *arguments)
 
     monkeypatch.setattr(Threads, "submit", recorded)

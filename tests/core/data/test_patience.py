@@ -5,7 +5,14 @@ import threading
 
 import pytest
 
-from tlf.data import load_dataset, load_views, patience, read_headers, train_batches
+from tlf.data import (
+    batch_order,
+    load_dataset,
+    load_views,
+    patience,
+    read_headers,
+    train_batches,
+)
 from tlf.data.patience import Patience
 from tlf.data.threads import Threads
 from tlf.errors import DataError
@@ -139,9 +146,9 @@ def test_an_item_that_blocks_in_a_later_epoch_is_named_too(
     def fetch(split, indices, views):
         return load_views(split, transform, indices, views, 0)
 
-    epoch = train_batches(
-        loaded.splits["train"], fetch, batch_size=4, views="none", seed=0, epoch=0
-    )
+    split = loaded.splits["train"]
+    order = batch_order(len(split), 4, seed=0, epoch=0)
+    epoch = train_batches(split, fetch, order, views="none", seed=0, epoch=0)
     with pytest.raises(DataError, match=r"`train/04.png` is still being read after 0.02 s"):
         list(epoch)
     assert heard == ["still reading `train/04.png` after 0.003 s"]

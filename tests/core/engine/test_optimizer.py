@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tlf.engine.loop import training_loss
+from tlf.engine.losses import loss_of
 from tlf.engine.optimizer import StepOptimizer, state_beside
 from tlf.planning import plan_steps
 from tlf.plugin import Budget, Train
@@ -140,7 +141,12 @@ def test_training_in_float16_leaves_out_steps_that_overflow_as_written_down_here
             torch.manual_seed(batch)
             images, labels = torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 0, 1])
             loss = training_loss(
-                model, images, 0, labels, spec=half_job.spec, device=half_job.device
+                model,
+                images,
+                0,
+                labels,
+                loss=loss_of(half_job.spec.training, None),
+                device=half_job.device,
             )
             assert optimizer.scale == scale
             optimizer.backward(loss)

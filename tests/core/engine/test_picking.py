@@ -9,6 +9,7 @@ from tlf.data import load_dataset, load_views, to_input
 from tlf.data.batches import batch_order
 from tlf.engine.features import Features, Feed
 from tlf.engine.freeze import tensor_digest
+from tlf.engine.losses import loss_of
 from tlf.engine.network import inference_of
 from tlf.engine.picking import pick
 from tlf.planning import plan_steps
@@ -31,7 +32,8 @@ def pick_of(job, model, split):
         inference = inference_of(job, model)
         feed = Feed(Features(inference, job.transform, job.device, 0), cut, 0)
         model.thaw(planned.trainable)
-        return pick(model, planned, split, feed, spec=job.spec, device=job.device)
+        loss = loss_of(job.spec.training, None)
+        return pick(model, planned, split, feed, spec=job.spec, loss=loss, device=job.device)
 
     return pick_of
 

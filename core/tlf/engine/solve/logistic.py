@@ -82,7 +82,12 @@ class LinearFit:
 
 
 def fit_logistic(
-    blocks: Blocks, width: int, classes: int, strength: float, start: LinearFit | None = None
+    blocks: Blocks,
+    width: int,
+    classes: int,
+    strength: float,
+    start: LinearFit | None = None,
+    weights: torch.Tensor | None = None,
 ) -> LinearFit:
     """Minimise mean cross-entropy + strength / 2 ‖W‖², W on standardised features.
 
@@ -97,15 +102,21 @@ def fit_logistic(
         strength: Of the penalty, more than 0. For `N` images it is `1 / (N C)` with the `C` of
             scikit-learn, and for two classes, which have one vector of weights there, `2 / (N C)`.
         start: A fit to start from, of a penalty or of images nearly the same.
+        weights: What an image of each class counts for in the mean, `(classes,)`, at least 0; None for
+            1. The features are standardised as if all counted alike.
 
     Raises:
         RunError: A feature is infinite or not a number.
     """
-    return _Problem(blocks, width, classes).solve(strength, start)
+    return _Problem(blocks, width, classes, weights).solve(strength, start)
 
 
 def path(
-    blocks: Blocks, width: int, classes: int, strengths: Sequence[float]
+    blocks: Blocks,
+    width: int,
+    classes: int,
+    strengths: Sequence[float],
+    weights: torch.Tensor | None = None,
 ) -> dict[float, LinearFit]:
     """Fit one head for each strength, each from the fit before it, the strongest first.
 
@@ -117,6 +128,7 @@ def path(
         width: Features an image has.
         classes: How many there are, at least 2.
         strengths: Of the penalty, all more than 0.
+        weights: Of the classes, see `fit_logistic`.
 
     Returns:
         The fits by strength, in falling order.
@@ -124,7 +136,7 @@ def path(
     Raises:
         RunError: A feature is infinite or not a number.
     """
-    problem = _Problem(blocks, width, classes)
+    problem = _Problem(blocks, width, classes, weights)
     fits: dict[float, LinearFit] = {}
     fit: LinearFit | None = None
     for strength in sorted(set(strengths), reverse=True):
@@ -138,9 +150,12 @@ class _Problem:
     Parameters are one float64 vector: the weights `(classes, width)` row by row, then the biases.
     """
 
-    def __init__(self, blocks: Blocks, width: int, classes: int) -> None:
+    def __init__(
+        self, blocks: Blocks, width: int, classes: int, weights: torch.Tensor | None = None
+    ) -> None:
         self.width = width
         self.classes = classes
+        self.weights = None if weights is None else weights.double()
         self._source = blocks
         self._kept: list[tuple[torch.Tensor, torch.Tensor]] | None = []
         self._moments = _Moments(width)
@@ -233,9 +248,11 @@ class _Problem:
         # Float32 will do: no digit of the answer depends on it.
         gram = torch.zeros(width, width)
         curvature = 0.0
-        for features, _ in self._blocks():
+        for features, labels in self._blocks():
             probabilities = torch.addmm(bias[:, None], weight, features.T).softmax(dim=0)
             curvatures = (1 - probabilities.square().sum(dim=0)).clamp_min(0) / self.classes
+            if self.weights is not None:
+                curvatures *= self.weights[labels]
             curvature += float(curvatures.sum())
             scaled = (features * curvatures.sqrt()[:, None]).float()
             gram.addmm_(scaled.T, scaled)
@@ -264,10 +281,14 @@ class _Problem:
             # A row a class and a column an image: faster than the other way around.
             log_probabilities = torch.addmm(bias[:, None], weight, features.T).log_softmax(dim=0)
             picked = labels[None]
-            total -= float(log_probabilities.gather(0, picked).sum())
+            of_label = log_probabilities.gather(0, picked)
+            counted = None if self.weights is None else self.weights[picked]
+            total -= float((of_label if counted is None else of_label * counted).sum())
             # Of the cross-entropy by the logits: the probabilities, less 1 at the label.
             residual = log_probabilities.exp_()
             residual.scatter_add_(0, picked, residual.new_full(picked.shape, -1.0))
+            if counted is not None:
+                residual *= counted
             weight_gradient.addmm_(residual, features)
             bias_gradient += residual.sum(dim=1)
         gradient /= self._moments.count
@@ -277,7 +298,10 @@ class _Problem:
 
     def _first(self) -> torch.Tensor:
         """Return where to start: no weights, biases that give each class its share."""
-        bias = self._counts.double().clamp_min(ABSENT).log()
+        counts = self._counts.double()
+        if self.weights is not None:
+            counts *= self.weights
+        bias = counts.clamp_min(ABSENT).log()
         weights = torch.zeros(self.classes * self.width, dtype=torch.float64)
         return torch.cat([weights, bias - bias.mean()])
 

@@ -31,6 +31,7 @@ def solve_logistic(
     width: int,
     classes: int,
     strengths: Sequence[float] = STRENGTHS,
+    weights: torch.Tensor | None = None,
 ) -> tuple[LinearFit, dict[str, Any]]:
     """Fit a linear head on all images, with the strength that does best on some held out.
 
@@ -42,6 +43,7 @@ def solve_logistic(
         width: Features an image has.
         classes: How many there are.
         strengths: Of the penalty, see `fit_logistic`. With one, nothing is chosen.
+        weights: Of the classes, see `fit_logistic`. So count the images held out.
 
     Returns:
         The head, and plain data: `candidates`, each with its `strength`, `loss` and `accuracy` on the
@@ -55,8 +57,9 @@ def solve_logistic(
     candidates: list[dict[str, Any]] = []
     chosen, start = values[0], None
     if len(values) > 1:
-        fits = path(fit_blocks, width, classes, values)
-        found = _evaluate({value: fit.logits for value, fit in fits.items()}, selection_blocks)
+        fits = path(fit_blocks, width, classes, values, weights)
+        heads = {value: fit.logits for value, fit in fits.items()}
+        found = _evaluate(heads, selection_blocks, weights)
         chosen = choose_strength(found).value
         start = fits[chosen]
         candidates = [
@@ -69,7 +72,7 @@ def solve_logistic(
             }
             for candidate in found
         ]
-    fit = fit_logistic(all_blocks, width, classes, chosen, start)
+    fit = fit_logistic(all_blocks, width, classes, chosen, start, weights)
     return fit, {
         "candidates": candidates,
         "chosen": chosen,
@@ -123,10 +126,13 @@ def _heads(blocks: Blocks, classes: int, ks: Sequence[int]) -> dict[float, KnnHe
 
 
 @torch.no_grad()
-def _evaluate(heads: Mapping[float, _Logits], blocks: Blocks | None) -> list[Candidate]:
+def _evaluate(
+    heads: Mapping[float, _Logits], blocks: Blocks | None, weights: torch.Tensor | None = None
+) -> list[Candidate]:
     """Return how each head does on the images held out, in one walk over them."""
     if blocks is None:
         raise ValueError("several settings, but no images to choose one on")
+    weights = None if weights is None else weights.double()
     losses = dict.fromkeys(heads, 0.0)
     right = dict.fromkeys(heads, 0)
     count = 0
@@ -134,7 +140,7 @@ def _evaluate(heads: Mapping[float, _Logits], blocks: Blocks | None) -> list[Can
         count += len(labels)
         for value, head in heads.items():
             logits = head(features).double()
-            losses[value] += float(cross_entropy(logits, labels, reduction="sum"))
+            losses[value] += float(cross_entropy(logits, labels, weight=weights, reduction="sum"))
             right[value] += int((logits.argmax(dim=1) == labels).sum())
     if count == 0:
         raise ValueError("several settings, but no images to choose one on")

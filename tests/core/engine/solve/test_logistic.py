@@ -10,13 +10,17 @@ from tlf.engine.solve import logistic
 from tlf.engine.solve.logistic import LinearFit, _Moments, _Problem, fit_logistic, path
 
 
-def reference(features, labels, strength, classes):
+def reference(features, labels, strength, classes, weights=None):
     """Return logits and standardised weights by scikit-learn."""
     scaled = StandardScaler().fit_transform(features.double().numpy())
     # Two classes have one vector of weights there, the difference of the two here.
     factor = 2 if classes == 2 else 1
     model = LogisticRegression(
-        C=factor / (len(labels) * strength), tol=1e-10, max_iter=10000, solver="lbfgs"
+        C=factor / (len(labels) * strength),
+        tol=1e-10,
+        max_iter=10000,
+        solver="lbfgs",
+        class_weight=None if weights is None else dict(enumerate(weights.tolist())),
     ).fit(scaled, labels.numpy())
     weight, bias = model.coef_, model.intercept_
     if classes == 2:
@@ -38,6 +42,19 @@ def test_weights_are_those_of_scikit_learn(draw, stream, strength, width, classe
     fit = fit_logistic(stream(features, labels), width, classes, strength)
     weight, bias = standardised(fit, features)
     expected_weight, expected_bias = reference(features, labels, strength, classes)
+    assert fit.converged
+    torch.testing.assert_close(weight, expected_weight, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(bias, expected_bias, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 1.0])
+@pytest.mark.parametrize(("width", "classes"), [(5, 2), (12, 4)])
+def test_weighted_classes_are_those_of_scikit_learn(draw, stream, strength, width, classes):
+    features, labels = draw(50, width, classes)
+    weights = torch.linspace(0.2, 3.0, classes)
+    fit = fit_logistic(stream(features, labels), width, classes, strength, weights=weights)
+    weight, bias = standardised(fit, features)
+    expected_weight, expected_bias = reference(features, labels, strength, classes, weights)
     assert fit.converged
     torch.testing.assert_close(weight, expected_weight, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(bias, expected_bias, atol=1e-4, rtol=1e-4)

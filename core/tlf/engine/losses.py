@@ -1,0 +1,132 @@
+"""What a batch costs: the one loss that every step is trained by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.functional import cross_entropy, log_softmax
+
+from tlf.errors import Problem, SpecError, did_you_mean
+
+if TYPE_CHECKING:
+    from tlf.spec.model import TrainingSpec
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Cross-entropy or focal loss, with smoothed labels and weighted classes.
+
+    Attributes:
+        smoothing: Share of the target that is spread over all classes.
+        gamma: How much less an image counts that is right anyway, at least 0; 0 for cross-entropy.
+        weights: What each class counts for, float32 `(classes,)`; None for 1.
+    """
+
+    smoothing: float = 0.0
+    gamma: float = 0.0
+    weights: torch.Tensor | None = None
+
+    def __call__(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the mean loss of a batch: of its images, however their classes are weighted.
+
+        So batches of which the gradients are added up, each by its share of the images, come to what
+        one batch of all would.
+
+        Args:
+            logits: Float32 `(N, classes)`.
+            targets: Int64 `(N,)`; or the share of each class, float32 `(N, classes)`.
+        """
+        if not self.gamma:
+            if self.weights is None:
+                return cross_entropy(logits, targets, label_smoothing=self.smoothing)
+            weighted = cross_entropy(
+                logits,
+                targets,
+                weight=self.weights.to(logits.device),
+                reduction="none",
+                label_smoothing=self.smoothing,
+            )
+            return weighted.mean()
+        shares = targets if targets.is_floating_point() else one_hot(targets, logits.shape[1])
+        if self.smoothing:
+            shares = shares * (1 - self.smoothing) + self.smoothing / logits.shape[1]
+        if self.weights is not None:
+            shares = shares * self.weights.to(logits.device)
+        log_probabilities = log_softmax(logits, dim=1)
+        # 1 - p by its logarithm, so that it does not come to 0 where p is nearly 1: the gradient of a
+        # power below 1 would be infinite there.
+        others = (-torch.expm1(log_probabilities)).clamp_min(torch.finfo(logits.dtype).tiny)
+        return -(shares * others.pow(self.gamma) * log_probabilities).sum(dim=1).mean()
+
+
+def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """Return the share that each class has of each label: 1 or 0, float32 `(N, classes)`.
+
+    Args:
+        labels: Int64 `(N,)`.
+        classes: How many classes there are.
+    """
+    return torch.nn.functional.one_hot(labels, classes).float()
+
+
+def loss_of(training: TrainingSpec, weights: torch.Tensor | None) -> Loss:
+    """Return the loss that a spec asks for.
+
+    Args:
+        training: The training settings.
+        weights: Of the classes, as `class_weights_of` returns them.
+    """
+    gamma = training.loss.gamma if training.loss.name == "focal" else 0.0
+    return Loss(training.label_smoothing, gamma, weights)
+
+
+def class_weights_of(
+    training: TrainingSpec, classes: Sequence[str], labels: torch.Tensor
+) -> torch.Tensor | None:
+    """Return what each class counts for, float32 `(classes,)`; None if all count alike.
+
+    The mean over the training images is 1, so that the learning rate means what it meant.
+
+    Args:
+        training: Says how classes are weighted.
+        classes: Names of the classes.
+        labels: Of the training images, int64 `(N,)`; each class has some.
+    """
+    wanted = training.class_weights
+    if wanted is None:
+        return None
+    counts = labels.bincount(minlength=len(classes)).double()
+    if wanted == "balanced":
+        weights = 1 / counts
+    else:
+        weights = torch.tensor([wanted.get(name, 1.0) for name in classes], dtype=torch.float64)
+    return (weights * (len(labels) / (weights * counts).sum())).float()
+
+
+def check_class_weights(wanted: object, classes: Sequence[str]) -> None:
+    """Check that the weights of a spec are of classes that there are.
+
+    Args:
+        wanted: `training.class_weights`.
+        classes: Names of the classes.
+
+    Raises:
+        SpecError: Some are not.
+    """
+    if not isinstance(wanted, Mapping):
+        return
+    unknown = [name for name in wanted if name not in classes]
+    if unknown:
+        raise SpecError(
+            [
+                Problem(
+                    f"training.class_weights.{name}",
+                    f"`{name}` is no class of these images",
+                    did_you_mean(name, classes),
+                )
+                for name in unknown
+            ]
+        )
