@@ -127,6 +127,9 @@ def _not_usual(training: Mapping[str, Any]) -> Iterator[str]:
         yield f"{training['sampling']} sampling"
     if training["mixing"] is not None:
         yield str(training["mixing"]["name"])
+    if training["distillation"] is not None:
+        teacher = training["distillation"]["teacher"]
+        yield f"taught by {teacher['run'] or teacher['backbone']['name']}"
     if training["ema"] is not None:
         yield f"moving average {training['ema']:g}"
 

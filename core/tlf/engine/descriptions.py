@@ -46,10 +46,36 @@ def describe_features(
             "part": describe_part(registry, *_part(job, "backbone-family")),
             "stages": [one["name"] for one in plan.stages[:cut]],
             "shape": list(stage["output_shape"]),
-            "state": _digest_of(f"{name} {digest}" for name, digest in sorted(digests.items())),
+            "state": digest_of_lines(
+                f"{name} {digest}" for name, digest in sorted(digests.items())
+            ),
         },
         "transforms": _describe_transform(job, registry),
-        # Results may differ in the last bit with any of these.
+        **_describe_computing(job, registry),
+    }
+
+
+def describe_taught(job: Job, registry: Registry, teacher: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes the features that a teacher has of the views that a run trains on.
+
+    Args:
+        job: The planned run.
+        registry: The installed plugins.
+        teacher: What is the teacher's own, with a digest of its weights.
+    """
+    return {
+        "what": f"features of the teacher {teacher['backbone']}",
+        "format_version": FORMAT_VERSION,
+        "teacher": teacher,
+        "transforms": _describe_transform(job, registry),
+        **_describe_computing(job, registry),
+    }
+
+
+def _describe_computing(job: Job, registry: Registry) -> dict[str, Any]:
+    """Return what else results may differ in the last bit with."""
+    plan = job.plan
+    return {
         "device": {
             **{
                 name: plan.device[name]
@@ -116,8 +142,13 @@ def own_code() -> str:
     """Return a digest of the code that splits networks and runs what is frozen."""
     splitting = sorted(Path(stages.__file__).parent.glob("*.py"))
     files = [Path(inference.__file__), Path(rounding.__file__), *splitting]
-    return _digest_of(f"{file.name} {file_digest(file)}" for file in files)
+    return digest_of_lines(f"{file.name} {file_digest(file)}" for file in files)
 
 
-def _digest_of(lines: Iterator[str]) -> str:
+def digest_of_lines(lines: Iterator[str]) -> str:
+    """Return a digest of some lines of text.
+
+    Args:
+        lines: Without their ends.
+    """
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

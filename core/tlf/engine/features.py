@@ -149,10 +149,6 @@ class Features:
         return to_input(views, self.transform.mean, self.transform.std, self.device)
 
 
-#: Mixes images, float32 `(n, 3, S, S)`, and the shares of their classes, float32 `(n, classes)`.
-Mix = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-
-
 @dataclass(frozen=True)
 class Feed:
     """Makes the inputs of a step, in two halves: one in the background, one where the network is.
@@ -168,7 +164,11 @@ class Feed:
     stored: int
 
     def fetch(
-        self, split: LoadedSplit, indices: Sequence[int], views: Sequence[int | None]
+        self,
+        split: LoadedSplit,
+        indices: Sequence[int],
+        views: Sequence[int | None],
+        made: Fetched | None = None,
     ) -> Fetched:
         """Return what can be had without the network. May run in the background.
 
@@ -176,6 +176,8 @@ class Feed:
             split: Where the images are.
             indices: Places of the images in it.
             views: The view of each: its number, or None for evaluation's.
+            made: What the feed of another network has fetched of the same views: they are not made
+                again.
         """
         features = self.features
         seed = features.augmentation_seed
@@ -186,18 +188,19 @@ class Feed:
             keys = [row_key(split.digests[i], v, seed) for i, v in zip(indices, views, strict=True)]
             found, stored = features.entries[self.stored].read(keys)
         rest = np.flatnonzero(~found).tolist()
-        made = (
-            load_views(
-                split,
-                features.transform,
-                [indices[row] for row in rest],
-                [views[row] for row in rest],
-                seed,
-            )
-            if rest
-            else None
+        if not rest:
+            return Fetched(keys, found, stored, None)
+        if made is not None and made.views is not None and not made.found[rest].any():
+            place = np.cumsum(~made.found) - 1
+            return Fetched(keys, found, stored, made.views[place[rest]])
+        of_rest = load_views(
+            split,
+            features.transform,
+            [indices[row] for row in rest],
+            [views[row] for row in rest],
+            seed,
         )
-        return Fetched(keys, found, stored, made)
+        return Fetched(keys, found, stored, of_rest)
 
     def crossing(self, fetched: Fetched) -> torch.Tensor:
         """Return what crosses the boundary, `(n, …)`, on the device.
@@ -222,29 +225,32 @@ class Feed:
         whole[mask], whole[~mask] = parts
         return whole
 
-    def mixed(
-        self, fetched: Fetched, targets: torch.Tensor, mix: Mix
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what crosses the boundary of images that are mixed, and their mixed targets.
+    def images(self, fetched: Fetched) -> torch.Tensor:
+        """Return what the network gets, float32 `(n, 3, S, S)`, normalised, on the device.
 
         Args:
-            fetched: What `fetch` returned where nothing is stored: a mixed image is like no other.
-            targets: The share of each class, float32 `(n, classes)`, on the device.
-            mix: Mixes them.
+            fetched: What `fetch` returned where nothing is stored.
         """
         assert fetched.views is not None
         assert fetched.stored is None
+        return self.features.inputs_of(fetched.views)
+
+    def crossing_of(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what crosses the boundary, `(n, …)`, of images that nobody has seen before.
+
+        Args:
+            images: Normalised, float32 `(n, 3, S, S)`, on the device.
+        """
         features, started = self.features, time.perf_counter()
-        images, targets = mix(features.inputs_of(fetched.views), targets)
         if features.device.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         if not self.cut:
-            return images, targets
+            return images
         crossing = features.inference.run(images, 0, self.cut)
         features.device.synchronize()
         features.work.prefix_seconds += time.perf_counter() - started
         features.work.rows_computed += len(images)
-        return crossing, targets
+        return crossing
 
     def _onward(self, stored: torch.Tensor) -> torch.Tensor:
         """Return what crosses the boundary, of what was stored at the cut before it."""

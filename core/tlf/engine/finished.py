@@ -75,7 +75,9 @@ class FinishedNetwork:
         return features, head_logits(self.head, features)
 
 
-def load_network(folder: Path, warn: Callable[[str], None]) -> FinishedNetwork:
+def load_network(
+    folder: Path, warn: Callable[[str], None], device: Device | None = None
+) -> FinishedNetwork:
     """Return the network of a finished run.
 
     `model.safetensors` and `model.json` are all that it takes. If `environment.json` lies beside them,
@@ -84,6 +86,7 @@ def load_network(folder: Path, warn: Callable[[str], None]) -> FinishedNetwork:
     Args:
         folder: The run directory.
         warn: Hears of a plugin whose code has changed since the run.
+        device: Where it is to run; None for where the run was.
 
     Raises:
         OutputError: It is no finished run, or its files are damaged.
@@ -95,7 +98,7 @@ def load_network(folder: Path, warn: Callable[[str], None]) -> FinishedNetwork:
     require_plugins(parts, registry)
     family_name, _, model_name = description.backbone.name.partition("/")
     try:
-        device = make_device(
+        device = device or make_device(
             registry,
             description.device,
             lambda why: _unavailable(description.device.name, why),

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,10 +25,13 @@ if TYPE_CHECKING:
     from tlf.engine.losses import Loss
     from tlf.engine.model import Model
     from tlf.engine.optimizer import StepOptimizer
+    from tlf.engine.teacher import Teacher
     from tlf.planning import PlannedStep, RunPlan
     from tlf.plugin import Device
     from tlf.spec.model import RunSpec
 
+    #: What is fetched for the network, and for its teacher.
+    _Fetched = tuple[Fetched, Fetched | None]
 
 #: If gradients overflow even at this share of their size, they are no numbers at all.
 SMALLEST_SCALE = 2.0**-10
@@ -75,6 +77,7 @@ class Trainer:
         feed: Makes what goes into the part that learns.
         device: Where the network is.
         listener: Hears about every batch.
+        teacher: Whom the network learns from besides; None if there is nobody.
         rest: Called after every step of the optimizer: the run can be saved there, and stopped.
         so_far: What the epoch has come to, while there is one.
         loss: What a batch costs.
@@ -93,6 +96,7 @@ class Trainer:
     device: Device
     listener: Listener
     loss: Loss
+    teacher: Teacher | None = None
     rest: Callable[[], None] = lambda: None
     so_far: EpochSoFar = field(default_factory=EpochSoFar)
     arrival: GradientArrival = field(init=False)
@@ -132,7 +136,7 @@ class Trainer:
         order = self._order(epoch)
         batches = train_batches(
             self.split,
-            self.feed.fetch,
+            self._fetch,
             order,
             views=training.views,
             seed=self.spec.seed,
@@ -166,21 +170,35 @@ class Trainer:
         take_time()
         return so_far
 
+    def _fetch(
+        self, split: LoadedSplit, indices: Sequence[int], views: Sequence[int | None]
+    ) -> _Fetched:
+        """Return what can be had of some views without a network. May run in the background."""
+        mine = self.feed.fetch(split, indices, views)
+        if self.teacher is None or self.mixing is not None:
+            return mine, None
+        return mine, self.teacher.fetch(split, indices, views, mine)
+
     def _add_gradients(
-        self, fetched: Fetched, labels: torch.Tensor, epoch: int, order: Sequence[Sequence[int]]
+        self, fetched: _Fetched, labels: torch.Tensor, epoch: int, order: Sequence[Sequence[int]]
     ) -> float:
         """Add the gradients of the next batch to those that there are, and return its loss."""
         batch, together = self.so_far.batches, self.spec.training.accumulate
         targets = to_device(labels, self.device)
+        mine, of_teacher = fetched
+        taught = None
         if self.mixing is None:
-            inputs = self.feed.crossing(fetched)
+            inputs = self.feed.crossing(mine)
+            if of_teacher is not None:
+                assert self.teacher is not None
+                taught = self.teacher.logits(of_teacher)
         else:
-            mix = partial(self.mixing.mix, epoch=epoch, batch=batch)
             shares = one_hot(targets, len(self.plan.classes))
-            inputs, targets = self.feed.mixed(fetched, shares, mix)
-        loss = training_loss(
-            self.model, inputs, self.feed.cut, targets, loss=self.loss, device=self.device
-        )
+            images, targets = self.mixing.mix(self.feed.images(mine), shares, epoch, batch)
+            inputs = self.feed.crossing_of(images)
+            if self.teacher is not None:
+                taught = self.teacher.logits_of(images)
+        loss = self.loss(self.model.logits(inputs, self.feed.cut, self.device), targets, taught)
         value = float(loss.detach())
         problem = None
         if not math.isfinite(value):
@@ -196,8 +214,8 @@ class Trainer:
             )
         if together > 1:
             first = batch - batch % together
-            images = sum(len(one) for one in order[first : first + together])
-            loss = loss * (len(labels) / images)
+            count = sum(len(one) for one in order[first : first + together])
+            loss = loss * (len(labels) / count)
         self.optimizer.backward(loss)
         self.arrival.look()
         return value

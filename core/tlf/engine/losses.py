@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from tlf.errors import Problem, SpecError, did_you_mean
 
@@ -23,13 +23,19 @@ class Loss:
         smoothing: Share of the target that is spread over all classes.
         gamma: How much less an image counts that is right anyway, at least 0; 0 for cross-entropy.
         weights: What each class counts for, float32 `(classes,)`; None for 1.
+        teaching: Share of what a teacher says, in [0, 1].
+        temperature: What the logits of both are divided by to be compared, more than 0.
     """
 
     smoothing: float = 0.0
     gamma: float = 0.0
     weights: torch.Tensor | None = None
+    teaching: float = 0.0
+    temperature: float = 1.0
 
-    def __call__(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def __call__(
+        self, logits: torch.Tensor, targets: torch.Tensor, taught: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Return the mean loss of a batch: of its images, however their classes are weighted.
 
         So batches of which the gradients are added up, each by its share of the images, come to what
@@ -38,7 +44,28 @@ class Loss:
         Args:
             logits: Float32 `(N, classes)`.
             targets: Int64 `(N,)`; or the share of each class, float32 `(N, classes)`.
+            taught: Logits of a teacher, float32 `(N, classes)`; None if there is none.
         """
+        loss = self._of_targets(logits, targets)
+        if taught is None:
+            return loss
+        return (1 - self.teaching) * loss + self.teaching * self._of_teacher(logits, taught)
+
+    def _of_teacher(self, logits: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
+        """Return how far the probabilities are from a teacher's: Kullback and Leibler's divergence.
+
+        The temperature squared keeps the gradients as large as those of the labels (Hinton et al.,
+        2015, https://arxiv.org/abs/1503.02531, section 2).
+        """
+        divergence = kl_div(
+            log_softmax(logits / self.temperature, dim=1),
+            log_softmax(taught / self.temperature, dim=1),
+            reduction="batchmean",
+            log_target=True,
+        )
+        return divergence * self.temperature**2
+
+    def _of_targets(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if not self.gamma:
             if self.weights is None:
                 return cross_entropy(logits, targets, label_smoothing=self.smoothing)
@@ -80,7 +107,10 @@ def loss_of(training: TrainingSpec, weights: torch.Tensor | None) -> Loss:
         weights: Of the classes, as `class_weights_of` returns them.
     """
     gamma = training.loss.gamma if training.loss.name == "focal" else 0.0
-    return Loss(training.label_smoothing, gamma, weights)
+    teacher = training.distillation
+    if teacher is None:
+        return Loss(training.label_smoothing, gamma, weights)
+    return Loss(training.label_smoothing, gamma, weights, teacher.weight, teacher.temperature)
 
 
 def class_weights_of(

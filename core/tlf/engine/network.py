@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,8 +14,9 @@ from tlf.engine.parts import build_backbone
 from tlf.engine.weights import load_weights, read_weights
 
 if TYPE_CHECKING:
+    from tlf.engine.parts import Made
     from tlf.engine.prepare import Job
-    from tlf.plugin import Device
+    from tlf.plugin import Backbone, BackboneFamily, Device
 
 #: The size, in pixels, that devices speak of when they say how many images are a chunk.
 USUAL_SIZE = 224
@@ -33,25 +34,40 @@ def build_network(job: Job) -> Model:
         WeightsError: The weights are not here, or do not fit.
     """
     torch.manual_seed(job.spec.seed)
-    backbone = build_backbone(job.family, job.model, job.transform.size)
-    path = weights_path(job)
-    if path is not None:
-        family = job.family.part
-        with job.family.calling(f"`ignored_weights` of `{job.model}`"):
-            ignored = tuple(family.ignored_weights(job.model))
-
-        def convert(tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-            with job.family.calling(f"`convert_weights` of `{job.model}`"):
-                return family.convert_weights(job.model, backbone.module, tensors)
-
-        load_weights(
-            backbone, read_weights(path), source=str(path), ignored=ignored, convert=convert
-        )
+    backbone = backbone_with_weights(job.family, job.model, job.transform.size, weights_path(job))
     head = LinearHead(backbone.output_width, len(job.plan.classes), job.spec.head.options.dropout)
     head.reset(torch.Generator().manual_seed(job.spec.seed))
     model = Model(backbone, head)
     model.to(job.device)
     return model
+
+
+def backbone_with_weights(
+    family: Made[BackboneFamily[Any]], model: str, image_size: int, path: Path | None
+) -> Backbone:
+    """Return a backbone with the weights of a file. Draws from torch's global generator.
+
+    Args:
+        family: The family.
+        model: One of its models.
+        image_size: Side of the square input image, in pixels.
+        path: The file; None for random weights.
+
+    Raises:
+        WeightsError: They do not fit.
+    """
+    backbone = build_backbone(family, model, image_size)
+    if path is None:
+        return backbone
+    with family.calling(f"`ignored_weights` of `{model}`"):
+        ignored = tuple(family.part.ignored_weights(model))
+
+    def convert(tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        with family.calling(f"`convert_weights` of `{model}`"):
+            return family.part.convert_weights(model, backbone.module, tensors)
+
+    load_weights(backbone, read_weights(path), source=str(path), ignored=ignored, convert=convert)
+    return backbone
 
 
 def weights_path(job: Job) -> Path | None:
@@ -60,12 +76,23 @@ def weights_path(job: Job) -> Path | None:
     Args:
         job: The planned run.
     """
-    if job.weights == "none":
+    return weights_file(job.family, job.model, job.weights)
+
+
+def weights_file(family: Made[BackboneFamily[Any]], model: str, weights: str | Path) -> Path | None:
+    """Return the file with the weights of a model, fetched if need be; None for random weights.
+
+    Args:
+        family: The family.
+        model: One of its models.
+        weights: A weights file, `default` or `none`.
+    """
+    if weights == "none":
         return None
-    if job.weights != "default":
-        return Path(job.weights)
-    with job.family.calling(f"`fetch` of `{job.model}`"):
-        return Path(job.family.part.fetch(job.model))
+    if weights != "default":
+        return Path(weights)
+    with family.calling(f"`fetch` of `{model}`"):
+        return Path(family.part.fetch(model))
 
 
 def chunk_size_of(device: Device, image_size: int) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar, get_args
 import torch
 
 from tlf.data import check_dataset
-from tlf.errors import PluginError, Problem, SpecError, TlfError
+from tlf.errors import PluginError, Problem, SpecError, TlfError, did_you_mean
 from tlf.plugin import (
     Availability,
     Backbone,
@@ -274,6 +274,30 @@ def models_of(family: Made[BackboneFamily[Any]]) -> Sequence[str]:
         models = family.part.models()
     family.require(_are_texts(models), f"`models` returns {_kind(models)}, not a list of names")
     return models
+
+
+def check_model(
+    family: Made[BackboneFamily[Any]], model: str, name: str, path: str = "backbone"
+) -> None:
+    """Check that a family has a model.
+
+    Args:
+        family: The family.
+        model: Name of the model within it.
+        name: Of both, as the spec has it.
+        path: Where the spec has it.
+
+    Raises:
+        SpecError: It does not.
+    """
+    models = models_of(family)
+    if model not in models:
+        problem = Problem(
+            f"{path}.name",
+            f"`{name}` is not known: the family has no model `{model}`",
+            did_you_mean(model, models),
+        )
+        raise SpecError([problem])
 
 
 def input_config_of(

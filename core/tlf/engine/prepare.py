@@ -20,6 +20,7 @@ from tlf.engine.model import LinearHead, outline_of
 from tlf.engine.network import chunk_size_of
 from tlf.engine.parts import (
     Made,
+    check_model,
     default_weights_of,
     described_options,
     fitted_device,
@@ -28,14 +29,15 @@ from tlf.engine.parts import (
     make_family,
     make_source,
     make_transform,
-    models_of,
     open_source,
     outline_backbone,
     parts_of,
     pinned_device,
 )
 from tlf.engine.strategies import ChosenStrategy, choose_strategy
-from tlf.errors import Problem, SpecError, WeightsError, did_you_mean
+from tlf.engine.teacher import check_teacher
+from tlf.engine.weights import resolve_weights
+from tlf.errors import Problem, SpecError
 from tlf.planning import RunPlan, plan_steps, with_stopping
 from tlf.plugin import (
     BackboneFamily,
@@ -44,10 +46,8 @@ from tlf.plugin import (
     Device,
     InputConfig,
     Outline,
-    Strategy,
     Transform,
 )
-from tlf.spec.paths import resolve_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,13 +101,15 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     """
     family_name, _, model = spec.backbone.name.partition("/")
     family = make_family(registry, family_name, spec.backbone.options)
-    _check_model(family, model, spec.backbone.name)
+    check_model(family, model, spec.backbone.name)
     # By what the spec says and not by what a strategy makes of it: runs are compared on equal images.
     default_weights = spec.backbone.weights == "default"
     config = input_config_of(family, model, default_weights=default_weights)
     transform = make_transform(registry, spec.transforms, config)
     dataset = open_source(make_source(registry, spec.data, folder))
     check_class_weights(spec.training.class_weights, dataset.classes)
+    if spec.training.distillation is not None:
+        check_teacher(spec.training.distillation.teacher, folder, registry, dataset.classes)
     device = make_device(registry, spec.device, lambda why: _unavailable(spec.device.name, why))
     device = fitted_device(device, family)
     outline = outline_network(family, model, transform, config, len(dataset.classes), spec)
@@ -120,7 +122,9 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     )
     if any(step.chooses for step in planned) and "test" not in dataset.splits:
         dataset = hold_out_selection(dataset, spec.evaluation.selection, spec.seed)
-    weights = _resolve_weights(spec, folder, family, model, chosen.made.part)
+    weights: str | Path = "none"
+    if chosen.made.part.pretrained:
+        weights = resolve_weights(spec.backbone, folder, family, model)
     plan = _resolve(spec, outline, planned, dataset, transform, device, str(weights))
     plan = replace(plan, strategy={**plan.strategy, **chosen.as_json()})
     if plan.keeps_best:
@@ -189,45 +193,6 @@ def _wrong_size(
         f"take {usual}, the size that its weights were trained with",
     )
     return SpecError([problem])
-
-
-def _check_model(family: Made[BackboneFamily[Any]], model: str, name: str) -> None:
-    models = models_of(family)
-    if model not in models:
-        problem = Problem(
-            "backbone.name",
-            f"`{name}` is not known: the family has no model `{model}`",
-            did_you_mean(model, models),
-        )
-        raise SpecError([problem])
-
-
-def _resolve_weights(
-    spec: RunSpec,
-    folder: Path,
-    family: Made[BackboneFamily[Any]],
-    model: str,
-    strategy: Strategy[Any],
-) -> str | Path:
-    wanted = spec.backbone.weights
-    if not strategy.pretrained or wanted == "none":
-        return "none"
-    if wanted == "default":
-        if default_weights_of(family, model) is None:
-            problem = Problem(
-                "backbone.weights",
-                f"`{spec.backbone.name}` has no weights of its own",
-                "name a weights file, or write `none` for random weights",
-            )
-            raise SpecError([problem])
-        return "default"
-    path = resolve_path(folder, wanted, "backbone.weights")
-    if not path.is_file():
-        raise WeightsError(
-            f"the weights file `{path}` does not exist",
-            hint='correct `backbone.weights`; `"default"` takes the library\'s own weights',
-        )
-    return path
 
 
 def _unavailable(name: str, reason: str) -> SpecError:

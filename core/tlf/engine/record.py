@@ -142,6 +142,12 @@ def _weights(then: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> I
         yield Change("weights", "the pretrained weights", before, after)
 
 
+def _teacher(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
+    before, after = (_digest(one, "state") for one in (then, now))
+    if before != after:
+        yield Change("weights", "the weights of the teacher", before, after)
+
+
 def _data(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
     for split in dict.fromkeys((*then, *now)):
         before, after = (_digest(one.get(split), "digest") for one in (then, now))
@@ -187,6 +193,7 @@ def _libraries(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[Chan
 #: How each section of `environment.json` is compared, in the order in which changes are told.
 _SECTIONS: Mapping[str, Callable[[Any, Any], Iterator[Change]]] = {
     "weights": _weights,
+    "teacher": _teacher,
     "data": _data,
     "plugins": _plugins,
     "libraries": _libraries,

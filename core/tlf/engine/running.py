@@ -36,6 +36,7 @@ from tlf.engine.report import Progress, build_report
 from tlf.engine.resuming import refuse_changes, refuse_other_device, refuse_other_spec
 from tlf.engine.stepping import Stepper
 from tlf.engine.stopping import STOPPED_EARLY, ending_of, stopped
+from tlf.engine.teacher import Teacher, load_teacher
 from tlf.errors import OutputError, RunError, RunInterrupted, RunTerminated
 from tlf.plugin import RunFinished, RunStarted
 from tlf.registry import Registry
@@ -125,6 +126,7 @@ class Running:
         inference: The network in evaluation.
         cuts: Of each step, how many stages lie before the boundary of what is frozen.
         environment: What `environment.json` holds, as far as it is known.
+        teacher: Whom the network learns from besides; None if there is nobody.
     """
 
     job: Job
@@ -144,6 +146,7 @@ class Running:
     inference: Inference = field(init=False)
     cuts: tuple[int, ...] = field(init=False)
     environment: dict[str, Any] = field(init=False)
+    teacher: Teacher | None = field(init=False)
     _unwritten: list[str] = field(default_factory=list)
 
     def __post_init__(self, watching: tuple[Made[Observer[Any]], ...]) -> None:
@@ -204,6 +207,7 @@ class Running:
         self.contract = FreezeContract(self.model)
         self.inference = inference_of(self.job, self.model)
         self.cuts = boundaries(self.job.plan, self.model, self.inference)
+        self.teacher = load_teacher(self.job, self.raw.folder, self.registry, self.warn)
 
     def probe(self, cache: Cache | None) -> None:
         """Find out now, and not hours into the run, what fits into memory and what is worth keeping."""
@@ -217,6 +221,8 @@ class Running:
             job, self.registry, self.model, features, self.contract, cache, self.cuts
         )
         self.job = replace(job, plan=self.boundary.decide())
+        if self.teacher is not None and cache is not None:
+            self.teacher.keep_in(cache, self.job, self.registry)
 
     def publish(self) -> None:
         """Let the run directory appear, with all that is known before images are read."""
@@ -225,6 +231,8 @@ class Running:
             # What relative paths in the spec start from, for whoever looks at its images again.
             "folder": _in_json(self.raw.folder.absolute()),
         }
+        if self.teacher is not None:
+            self.environment["teacher"] = self.teacher.facts
         if self.record is not None:
             refuse_other_device(self.record, self.job.plan)
             self.refuse_changes(self.environment)
@@ -354,8 +362,11 @@ class Running:
             observers=self.observers,
             progress=self.progress,
             log=self.log,
+            teacher=self.teacher,
         )
         with operations_explained(self.under_way):
+            if self.teacher is not None:
+                self.teacher.learn(self.job, self.loaded)
             evaluation = stepper.carry_out(saved)
         self.job = stepper.job
         return evaluation
@@ -385,6 +396,7 @@ class Running:
             metrics=metrics,
             work=work,
         )
+        report["teacher"] = None if self.teacher is None else self.teacher.report()
         report["timings"]["total_seconds"] = time.perf_counter() - self.progress.started
         report["timings"]["process_seconds"] = process_seconds()
         self.directory.write_json(REPORT, report)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tlf.engine.model import Model
     from tlf.engine.observing import Observers
     from tlf.engine.prepare import Job
+    from tlf.engine.teacher import Teacher
     from tlf.planning import PlannedStep
 
 #: How many chunks are fetched together when a split is evaluated.
@@ -70,6 +71,7 @@ class Stepper:
         observers: Whom to tell too, who are plugins.
         progress: What was counted and measured so far.
         log: Adds a line to the run's log.
+        teacher: Whom the network learns from besides; None if there is nobody.
         last_checkpoint: When the state was saved last, on the performance counter.
         left_over: Epochs that a step has left to the one after it.
         snapshots: Weights at the end of the steps that later ones go back to.
@@ -92,6 +94,7 @@ class Stepper:
     observers: Observers
     progress: Progress
     log: Callable[[str], None]
+    teacher: Teacher | None = None
     last_checkpoint: float = field(default_factory=time.perf_counter)
     left_over: int = 0
     snapshots: dict[str, Snapshot] = field(default_factory=dict)
@@ -358,6 +361,7 @@ class Stepper:
             device=self.job.device,
             listener=self.listener,
             loss=self.loss,
+            teacher=self.teacher,
             rest=self.rest,
         )
         now = Underway(index, step, trainer, watch, frozen, started, work)

@@ -10,17 +10,22 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from tlf.engine.files import read_tensors
 from tlf.engine.model import BACKBONE_PREFIX, HEAD_PREFIX
-from tlf.errors import WeightsError
+from tlf.engine.parts import default_weights_of
+from tlf.errors import Problem, SpecError, WeightsError
 from tlf.plugin.stages.state import load_state
+from tlf.spec.paths import resolve_path
 
 if TYPE_CHECKING:
+    from tlf.engine.parts import Made
+    from tlf.plugin import BackboneFamily
     from tlf.plugin.stages import Backbone
+    from tlf.spec.model import BackboneSpec
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -29,6 +34,47 @@ _CODE = re.compile(r"Unsupported (global|class)|blocked|unrecognized|TorchScript
 
 #: Where it names that code.
 _CODE_NAME = re.compile(r"GLOBAL ([\w.]+) ")
+
+
+def resolve_weights(
+    spec: BackboneSpec,
+    folder: Path,
+    family: Made[BackboneFamily[Any]],
+    model: str,
+    path: str = "backbone",
+) -> str | Path:
+    """Return the weights file that a spec names, `default` or `none`.
+
+    Args:
+        spec: Names the weights.
+        folder: What relative paths start from.
+        family: The family.
+        model: Name of the model within it.
+        path: Where the spec has it.
+
+    Raises:
+        SpecError: The model has no weights of its own.
+        WeightsError: The file is not there.
+    """
+    wanted = spec.weights
+    if wanted == "none":
+        return "none"
+    if wanted == "default":
+        if default_weights_of(family, model) is None:
+            problem = Problem(
+                f"{path}.weights",
+                f"`{spec.name}` has no weights of its own",
+                "name a weights file, or write `none` for random weights",
+            )
+            raise SpecError([problem])
+        return "default"
+    file = resolve_path(folder, wanted, f"{path}.weights")
+    if not file.is_file():
+        raise WeightsError(
+            f"the weights file `{file}` does not exist",
+            hint=f'correct `{path}.weights`; `"default"` takes the library\'s own weights',
+        )
+    return file
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:

@@ -142,6 +142,54 @@ class MixingSpec(_NamedSpec):
     )
 
 
+class TeacherSpec(BaseModel):
+    """A network to learn from: that of a finished run, or a backbone. A string stands for a run."""
+
+    model_config = FORBID
+
+    run: Path | None = Field(
+        default=None,
+        description="Directory of a finished run that knows all of these classes. A relative path "
+        "starts at the spec file's folder.",
+    )
+    backbone: BackboneSpec | None = Field(
+        default=None,
+        description="A backbone, frozen, whose head is solved for on the training images.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _run_alone(cls, value: object) -> object:
+        return {"run": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> TeacherSpec:
+        if (self.run is None) == (self.backbone is None):
+            raise ValueError("give either `run` or `backbone`")
+        return self
+
+
+class DistillationSpec(BaseModel):
+    """Learning from a teacher's probabilities (Hinton et al., 2015, https://arxiv.org/abs/1503.02531)."""
+
+    model_config = FORBID
+
+    teacher: TeacherSpec = Field(description="Who teaches. It stays as it is.")
+    temperature: float = Field(
+        default=2.0,
+        gt=0.0,
+        le=100.0,
+        description="What the logits of both are divided by: the larger, the more the classes count "
+        "that the teacher holds for unlikely.",
+    )
+    weight: float = Field(
+        default=0.5,
+        gt=0.0,
+        le=1.0,
+        description="Share of the teacher in the loss; the labels have the rest.",
+    )
+
+
 class TrainingSpec(BaseModel):
     """How to train: the same for every strategy, so that strategies can be compared."""
 
@@ -212,6 +260,10 @@ class TrainingSpec(BaseModel):
         default=None,
         description="Mixes the images of a batch and their labels. What is frozen is then computed "
         "anew for each batch.",
+    )
+    distillation: DistillationSpec | None = Field(
+        default=None,
+        description="Steps that train learn from another network's probabilities, too.",
     )
     ema: float | None = Field(
         default=None,
