@@ -14,7 +14,7 @@ damaged copies of the evaluation images; `docs/strategies.md` is made from that 
 It may be stopped and started again, and several processes may work on one file.
 
 Needs the ants and bees, MNIST as PNG files, and MobileNetV2's ImageNet weights in the folder that
-TLF_TEST_DATA names.
+TLF_TEST_DATA names, and peft for `lora`.
 """
 
 import argparse
@@ -56,6 +56,7 @@ ROWS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "lp-ft": ("lp-ft", {}),
     "l2-sp": ("l2-sp", {}),
     "norm-tuning": ("norm-tuning", {}),
+    "lora": ("lora", {}),
     "surgical": ("surgical", {}),
     "surgical, first stages": ("surgical", {"stages": ["..features.3"]}),
     "surgical, last stages": ("surgical", {"stages": ["features.15.."]}),
@@ -116,6 +117,8 @@ TUNING: Mapping[str, Sequence[Mapping[str, Any]]] = {
     + [{"strengths": [strength]} for strength in (0.1, 0.01)],
     "norm-tuning": [{"body_rate": rate} for rate in (0.03, 0.1, 0.3, 1.0)],
     "l2-sp": [{"strength": strength} for strength in (10.0, 100.0, 1000.0)],
+    "lora": [{"body_rate": rate} for rate in (0.1, 0.3, 1.0)]
+    + [{"rank": 32}, {"alpha": 16.0}, {"body_rate": 0.3, "rank": 32}],
 }
 
 

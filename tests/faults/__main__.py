@@ -17,7 +17,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 from tests.faults.kills import kill_runs
 from tests.faults.ready import get_ready
-from tests.faults.specs import STRATEGIES, small_specs
+from tests.faults.specs import small_specs, usable
 from tests.faults.writes import Writes
 
 #: Bytes that no file may grow beyond, in turn.
@@ -27,7 +27,7 @@ SIZES = (30_000, 1_000_000, 3_000, 5_000, 300_000, 2_000_000)
 def main() -> int:
     """Carry out what is wanted, and return 1 if something did not survive."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("strategies", nargs="*", default=list(STRATEGIES))
+    parser.add_argument("strategies", nargs="*", default=usable())
     parser.add_argument("--least", type=int, default=5, help="kills at each place")
     parser.add_argument("--seed", type=int, default=0, help="draws when to kill")
     parser.add_argument("--writes", type=int, help="let every nth write fail instead of killing")

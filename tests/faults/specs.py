@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.small import spec_of, write_photographs
+from tlf.registry import load_registry
 
 #: Each with options that let it do all that it can in three epochs.
 STRATEGIES: Mapping[str, Any] = {
@@ -18,12 +19,21 @@ STRATEGIES: Mapping[str, Any] = {
     "gradual-unfreezing": "gradual-unfreezing",
     "knn": "knn",
     "l2-sp": "l2-sp",
+    "lora": "lora",
     "lp-ft": "lp-ft",
     "norm-tuning": "norm-tuning",
     "probe": "probe",
     "robust": "robust",
     "surgical": "surgical",
 }
+
+
+def usable() -> list[str]:
+    """Return the names of those whose libraries are installed."""
+    registry = load_registry()
+    return [
+        name for name in STRATEGIES if not registry.get("strategy", name).missing_requirements()
+    ]
 
 
 def small_specs(folder: Path) -> dict[str, dict[str, Any]]:

@@ -116,6 +116,13 @@ class TestAutoStrategy(PluginContract):
     plugin = "auto-strategy"
 
 
+# Importing peft takes seconds.
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("peft") is None, reason="needs `pip install 'tlf[lora]'`")
+class TestLora(PluginContract):
+    plugin = "lora"
+
+
 class TestL2Sp(PluginContract):
     plugin = "l2-sp"
 

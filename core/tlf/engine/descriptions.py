@@ -38,6 +38,7 @@ def describe_features(
     plan = job.plan
     backbone = plan.backbone["name"]
     stage = plan.stages[cut - 1]
+    added = {} if job.adapted is None else {"added": _describe_added(job, registry)}
     return {
         "what": f"features of {backbone}, {plan.place_of(cut)}, {plan.device['precision']}",
         "format_version": FORMAT_VERSION,
@@ -52,6 +53,7 @@ def describe_features(
         },
         "transforms": _describe_transform(job, registry),
         **_describe_computing(job, registry),
+        **added,
     }
 
 
@@ -92,6 +94,20 @@ def _describe_computing(job: Job, registry: Registry) -> dict[str, Any]:
         },
         "libraries": library_versions(),
         "code": own_code(),
+    }
+
+
+def _describe_added(job: Job, registry: Registry) -> dict[str, Any]:
+    """Return what stands for the modules that a strategy has added to the network.
+
+    Not all of them is tensors. And what lies behind the cut counts too: it has a say in how many images
+    are computed at a time, by which the last bits of what lies before may differ.
+    """
+    assert job.adapted is not None
+    entry = job.adapted.strategy.entry
+    return {
+        "part": describe_part(registry, entry.kind, entry.declaration.name),
+        "options": job.adapted.options,
     }
 
 

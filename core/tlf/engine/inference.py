@@ -88,6 +88,16 @@ class Inference:
         layout = torch.channels_last if self._device.channels_last else torch.contiguous_format
         return images.to(self._device.torch_device).contiguous(memory_format=layout)
 
+    def take(self, backbone: Backbone) -> None:
+        """Take another network.
+
+        Args:
+            backbone: On the device, of as many stages.
+        """
+        self._source = backbone
+        for made in ("_twin", "_way"):
+            self.__dict__.pop(made, None)
+
     def prepare(self) -> None:
         """Do now what is done once, before the first images."""
         _ = self._way

@@ -88,6 +88,15 @@ class Model:
         self.head = head.to(self.device)
         self._tensors = dict(self.named_tensors())
 
+    def replace_backbone(self, backbone: Backbone) -> None:
+        """Put another backbone below the head, for good.
+
+        Args:
+            backbone: On the device, of as many stages.
+        """
+        self.backbone = backbone
+        self._tensors = dict(self.named_tensors())
+
     def named_tensors(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield every parameter and buffer that the network has now, by name."""
         for module, prefix in (

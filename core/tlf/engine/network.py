@@ -37,6 +37,8 @@ def build_network(job: Job) -> Model:
     backbone = backbone_with_weights(job.family, job.model, job.transform.size, weights_path(job))
     head = LinearHead(backbone.output_width, len(job.plan.classes), job.spec.head.options.dropout)
     head.reset(torch.Generator().manual_seed(job.spec.seed))
+    if job.adapted is not None:
+        backbone = job.adapted.on(backbone, job.spec.seed)
     model = Model(backbone, head)
     model.to(job.device)
     return model

@@ -74,7 +74,8 @@ class StepOptimizer:
                     for name, one in parameters.items()
                     if name in origin
                 ]
-            decays = group.endswith(":weight") and not self._drawn.get(number)
+            # Adapters decay as weights do: what is drawn to 0 is what they add to the network.
+            decays = group.endswith((":weight", ":adapter")) and not self._drawn.get(number)
             decay = training.weight_decay if decays else 0.0
             groups.append({"params": list(parameters.values()), "weight_decay": decay})
         self.torch_optimizer = _create(groups, training, fused=self._fused)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeGuard, TypeVar, get_args
@@ -433,19 +433,35 @@ def steps_of(
     Raises:
         SpecError: The strategy's options cannot be carried out on this network.
     """
-    with strategy.calling("`steps`"):
+    with planning(strategy, "`steps`"):
+        steps = strategy.part.steps(outline, budget)
+    if isinstance(steps, Choice):
+        return steps
+    strategy.require(_is_list(steps), f"`steps` returns {_kind(steps)}, not a list of steps")
+    return tuple(steps)
+
+
+@contextmanager
+def planning(strategy: Made[Strategy[Any]], what: str) -> Iterator[None]:
+    """Tell the user of options that a strategy cannot carry out, and of all else that it is broken.
+
+    Args:
+        strategy: Is called inside.
+        what: What is called.
+
+    Raises:
+        SpecError: The strategy's options cannot be carried out on this network.
+        PluginError: It fails.
+    """
+    with strategy.calling(what):
         try:
-            steps = strategy.part.steps(outline, budget)
+            yield
         except PlanError as error:
             problems = [
                 Problem(f"strategy.options.{one.option}".removesuffix("."), one.message, one.hint)
                 for one in (error, *error.others)
             ]
             raise SpecError(problems) from error
-    if isinstance(steps, Choice):
-        return steps
-    strategy.require(_is_list(steps), f"`steps` returns {_kind(steps)}, not a list of steps")
-    return tuple(steps)
 
 
 def described_options(transform: Made[Transform[Any]]) -> dict[str, object]:

@@ -40,6 +40,7 @@ from tlf.engine.weights import resolve_weights
 from tlf.errors import Problem, SpecError
 from tlf.planning import RunPlan, plan_steps, with_stopping
 from tlf.plugin import (
+    Backbone,
     BackboneFamily,
     Budget,
     Dataset,
@@ -52,6 +53,7 @@ from tlf.plugin import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tlf.engine.adapting import Adapted
     from tlf.planning import PlannedStep
     from tlf.registry import Registry
     from tlf.spec.model import PartSpec, RunSpec
@@ -73,6 +75,7 @@ class Job:
         device: Where to run.
         device_spec: What makes the same device again, with the precision that was chosen.
         parts: Kind and name of every plugin's part that takes part.
+        adapted: What the strategy adds to the backbone; None if nothing.
     """
 
     spec: RunSpec
@@ -86,6 +89,7 @@ class Job:
     device: Device
     device_spec: PartSpec
     parts: tuple[tuple[str, str], ...]
+    adapted: Adapted | None = None
 
 
 def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
@@ -112,9 +116,14 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
         check_teacher(spec.training.distillation.teacher, folder, registry, dataset.classes)
     device = make_device(registry, spec.device, lambda why: _unavailable(spec.device.name, why))
     device = fitted_device(device, family)
-    outline = outline_network(family, model, transform, config, len(dataset.classes), spec)
+
+    def backbone() -> Backbone:
+        return _outlined(family, model, transform, config, spec)
+
+    outline = outline_network(backbone(), len(dataset.classes), spec)
     budget = Budget(epochs=spec.training.epochs, images=len(dataset.splits["train"]))
-    chosen = choose_strategy(registry, spec.strategy, outline, budget)
+    chosen = choose_strategy(registry, spec.strategy, outline, budget, backbone)
+    outline = chosen.outline
     planned = with_stopping(
         _plan_strategy(chosen, spec, outline, budget),
         patience=spec.training.patience,
@@ -144,38 +153,40 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
         device=device,
         device_spec=pinned_device(registry, spec.device, device),
         parts=tuple(dict.fromkeys((*parts_of(spec), ("strategy", chosen.name)))),
+        adapted=chosen.adapted,
     )
 
 
-def outline_network(
+def _outlined(
     family: Made[BackboneFamily[Any]],
     model: str,
     transform: Made[Transform[Any]],
     config: InputConfig,
-    classes: int,
     spec: RunSpec,
-) -> Outline:
-    """Return the outline of a backbone with its head, without allocating a weight.
-
-    Args:
-        family: Builds the backbone.
-        model: One of the family's models.
-        transform: Gives the size of the images.
-        config: Gives the size that the weights were trained with.
-        classes: Number of classes.
-        spec: Gives the head.
+) -> Backbone:
+    """Return a backbone on the meta device, where it costs no memory.
 
     Raises:
         SpecError: The network cannot take images of that size.
         PluginError: It cannot be built at all.
     """
-    backbone = outline_backbone(
+    return outline_backbone(
         family,
         model,
         transform.part.size,
         usual=config.size,
         wrong_size=lambda reason: _wrong_size(spec, transform, config.size, reason),
     )
+
+
+def outline_network(backbone: Backbone, classes: int, spec: RunSpec) -> Outline:
+    """Return the outline of a backbone with its head, without allocating a weight.
+
+    Args:
+        backbone: On the meta device.
+        classes: Number of classes.
+        spec: Gives the head.
+    """
     with torch.device("meta"):
         head = LinearHead(backbone.output_width, classes, spec.head.options.dropout)
     return outline_of(backbone, head)

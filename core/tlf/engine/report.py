@@ -34,6 +34,7 @@ class Progress:
         resumed: How often the run has gone on after it was stopped.
         images_decoded: How many times an image was decoded for this run.
         images_through_backbone: Forward passes of one image through the backbone.
+        adapters: What was added to the network and merged, if a strategy does so.
         kept: The step that the run ends with the weights of, if these were chosen among all steps.
         epochs_done: Epochs that are trained and evaluated.
         steps: A record for each finished step.
@@ -45,6 +46,7 @@ class Progress:
     started: float = field(default_factory=time.perf_counter)
     resumed: int = 0
     kept: Mapping[str, Any] | None = None
+    adapters: Mapping[str, Any] | None = None
     images_decoded: int = 0
     images_through_backbone: int = 0
     epochs_done: int = 0
@@ -163,6 +165,7 @@ def build_report(
         "classification": classification(evaluation, plan.classes),
         "class_weights": _class_weights(job, loaded),
         "resumed": progress.resumed,
+        **({} if progress.adapters is None else {"adapters": progress.adapters}),
         "steps": progress.steps,
         "cache": describe_cache(plan, progress, work),
         "images": {name: len(split.items) for name, split in loaded.splits.items()},

@@ -18,6 +18,7 @@ from tlf.engine.combining import choose_shares
 from tlf.engine.diagnosis import NOT_FINITE_HINT
 from tlf.engine.features import Feed
 from tlf.engine.files import append_json_line
+from tlf.engine.finishing import merge
 from tlf.engine.loop import EpochSoFar, Trainer
 from tlf.engine.losses import class_weights_of, loss_of
 from tlf.engine.memory import memory_explained
@@ -165,6 +166,8 @@ class Stepper:
             if self.best.step != step.name:
                 feed = self.end_with_best(self.best)
                 evaluation = None
+        if self.job.adapted is not None:
+            feed, evaluation = merge(self, self.job.adapted), None
         if plan.metrics_on != "validation" or evaluation is None:
             evaluation = self.evaluate(plan.metrics_on, feed)
         return evaluation
@@ -190,7 +193,8 @@ class Stepper:
             return self.train(index, step, feed, optimizer, saved)
         if step.solves:
             evaluation = self.solve(step, feed)
-            if optimizer is not None:
+            # Neighbours take the head's place: there is nothing left to forget.
+            if optimizer is not None and step.kind == "lbfgs":
                 optimizer.forget(step.trainable)
             return optimizer, evaluation
         return optimizer, self.combine(step, feed, optimizer)

@@ -210,6 +210,8 @@ class BackboneFamily(abc.ABC, Generic[OptionsT]):
 class Strategy(abc.ABC, Generic[OptionsT]):
     """A way to spend training: which groups learn when, and how fast. A pure planner.
 
+    One that trains what a network does not have adds it in `prepare` and merges it in `finish`.
+
     Args:
         options: The strategy's options, validated.
 
@@ -234,6 +236,40 @@ class Strategy(abc.ABC, Generic[OptionsT]):
         Raises:
             PlanError: The options, though valid, cannot be carried out on this network: they name a
                 stage that it does not have, say.
+        """
+
+    def prepare(self, backbone: Backbone, outline: Outline) -> None:
+        """Add modules to a network: low-rank adapters, say. Does nothing by default.
+
+        Called before `steps`, which then gets the outline of the network with what was added: a stage
+        has it in a group of its own, `stage:adapter`. The network computes what it did, up to rounding,
+        and its own tensors stay the objects that they are; they may get other names. Between two stages
+        one tensor goes on crossing. A module that stands in the place of one of the network's holds it.
+
+        Called under `torch.device("meta")` to plan, and on the CPU to run, where it must add the same.
+        New numbers come from torch's generator, which the run has seeded. A strategy with this method
+        has `finish` too.
+
+        Args:
+            backbone: With its weights, if it is to run. `backbone.module` is changed in place;
+                `backbone.stages` says which stage a tensor is of, `backbone.called` which modules'
+                forward methods run at all.
+            outline: The same network as a planner sees it, with the head.
+
+        Raises:
+            PlanError: As for `steps`.
+        """
+
+    def finish(self, backbone: Backbone) -> None:
+        """Make the library's network again of one that `prepare` has added to, after the last step.
+
+        What was learned goes into the tensors of the modules that were added to, and nothing else
+        changes: the network has the library's modules and names, and computes the same, up to rounding.
+        The engine looks at both. What cannot be merged so cannot be added: the network that a run
+        leaves loads without the plugin. Does nothing by default.
+
+        Args:
+            backbone: In float32, on the device. `backbone.module` is changed in place.
         """
 
 

@@ -14,8 +14,9 @@ from typing import Literal
 
 from tlf.errors import nearest
 
-GroupKind = Literal["weight", "bias", "norm"]
-GROUP_KINDS: tuple[GroupKind, ...] = ("weight", "bias", "norm")
+#: An `adapter` is what a strategy has added to the library's network; the others are the library's own.
+GroupKind = Literal["weight", "bias", "norm", "adapter"]
+GROUP_KINDS: tuple[GroupKind, ...] = ("weight", "bias", "norm", "adapter")
 
 #: The name of the last stage of every network: the classifier that tlf puts on the backbone.
 HEAD = "head"

@@ -13,6 +13,7 @@ from tlf.plugin import (
     Budget,
     Choice,
     Combine,
+    GroupKind,
     Outline,
     Solve,
     StageOutline,
@@ -21,6 +22,7 @@ from tlf.plugin import (
     Train,
 )
 from tlf.registry import load_registry
+from tlf.testing import adapters
 from tlf.testing.promises import ContractError, are_numbers, create, is_list, must_work, require
 from tlf.testing.toy_run import TOY_EPOCHS, ToyRun, toy_groups, tried
 
@@ -35,17 +37,21 @@ _BUDGETS = (Budget(1, 2), Budget(2, 20), Budget(7, 400), Budget(100, 50_000))
 _STAGES = (1, 2, 5, 60)
 
 
-def toy_outline(stages: int) -> Outline:
+def toy_outline(stages: int, *, adapted: bool = False) -> Outline:
     """Return the outline of a network with so many stages, a stage without parameters among them.
 
     Args:
         stages: Stages of the backbone, at least 1.
+        adapted: Whether a strategy has added something to each of the others.
     """
+    parameters: dict[GroupKind, int] = {"weight": 100, "bias": 3, "norm": 6}
+    if adapted:
+        parameters["adapter"] = 10
     body = [
         StageOutline(
             name=f"blocks.{index}",
             # A stage that only reshapes has no parameters: strategies must not trip over it.
-            parameters={} if index == 1 and stages > 2 else {"weight": 100, "bias": 3, "norm": 6},
+            parameters={} if index == 1 and stages > 2 else dict(parameters),
             flops=1000,
             output_shape=(8, 4, 4),
         )
@@ -53,6 +59,12 @@ def toy_outline(stages: int) -> Outline:
     ]
     head = StageOutline(HEAD, {"weight": 20, "bias": 2}, 40, (2,))
     return Outline((*body, head), image_size=32)
+
+
+def _outline_for(strategy: Strategy[Any], stages: int) -> Outline:
+    """Return the outline of a toy network that a strategy has added to, if it does so."""
+    adds = type(strategy).prepare is not Strategy.prepare
+    return toy_outline(stages, adapted=adds)
 
 
 def _answer(strategy: Strategy[Any], outline: Outline, budget: Budget) -> tuple[Step, ...] | Choice:
@@ -126,7 +138,8 @@ def _check_form(step: Step, where: str) -> None:
 
 def check_plan_is_deterministic(entry: Entry, example: Mapping[str, Any]) -> None:
     """The same arguments give the same plan, from a new object and from one that planned before."""
-    outline = toy_outline(5)
+    outline = _outline_for(create(entry, example), 5)
+    untouched = _outline_for(create(entry, example), 5)
     plans = []
     for _ in range(3):
         strategy = create(entry, example)
@@ -135,7 +148,7 @@ def check_plan_is_deterministic(entry: Entry, example: Mapping[str, Any]) -> Non
         all(plan == plans[0] for plan in plans),
         "`steps` returned different plans for the same outline and budget: it must be pure",
     )
-    require(outline == toy_outline(5), "`steps` changed the outline that it was given")
+    require(outline == untouched, "`steps` changed the outline that it was given")
 
 
 def check_plan_can_be_carried_out(entry: Entry, example: Mapping[str, Any]) -> None:
@@ -143,7 +156,7 @@ def check_plan_can_be_carried_out(entry: Entry, example: Mapping[str, Any]) -> N
     strategy = create(entry, example)
     for stages in _STAGES:
         for budget in _BUDGETS:
-            outline = toy_outline(stages)
+            outline = _outline_for(strategy, stages)
             steps = _plan(strategy, outline, budget)
             problems = list(check_steps(steps, outline, budget))
             require(
@@ -158,7 +171,7 @@ def check_head_learns(entry: Entry, example: Mapping[str, Any]) -> None:
     strategy = create(entry, example)
     for stages in _STAGES:
         for budget in _BUDGETS:
-            outline = toy_outline(stages)
+            outline = _outline_for(strategy, stages)
             steps = _plan(strategy, outline, budget)
             trains = [step for step in steps if isinstance(step, Train)]
             named = {n for step in trains for n in step.trainable if isinstance(n, str)}
@@ -185,19 +198,24 @@ def check_training_beats_guessing(entry: Entry, example: Mapping[str, Any]) -> N
 
 
 def check_what_never_learns_stays(entry: Entry, example: Mapping[str, Any]) -> None:
-    """After its plan every tensor of a group that no step trains is, byte for byte, as it was."""
+    """After its plan every tensor of a group that no step trains is, byte for byte, as it was.
+
+    But for those of modules that the strategy has added to, and into which that was merged.
+    """
     run = _toy_run(entry, example)
     if not create(entry, example).pretrained:
         return
     learning = {
         g for step in json.loads(run.files["plan.json"])["steps"] for g in step["trainable"]
     }
+    added_to = run.report.get("adapters", {}).get("modules", ())
     moved = [
         name
         for group, names in toy_groups().items()
         if group not in learning
         for name in names
-        if run.start[name].numpy().tobytes() != run.end[f"backbone.{name}"].numpy().tobytes()
+        if not any(name.startswith(f"{path}.") for path in added_to)
+        and run.start[name].numpy().tobytes() != run.end[f"backbone.{name}"].numpy().tobytes()
     ]
     require(
         not moved,
@@ -219,4 +237,5 @@ CHECKS = (
     check_head_learns,
     check_training_beats_guessing,
     check_what_never_learns_stays,
+    *adapters.CHECKS,
 )

@@ -52,6 +52,11 @@ TOY_PLUGIN = PluginRecord(
         ),
         "strategy": (
             Declaration(
+                name="toy/adapters",
+                summary="what is added to the backbone, and merged at the end",
+                target="tlf.testing.toy_adapters:ToyAdapters",
+            ),
+            Declaration(
                 name="toy/two-steps",
                 summary="the head, then everything",
                 target=f"{_HOME}:ToyStrategy",

@@ -37,7 +37,7 @@ def pick(monkeypatch):
 
 def chosen(**options):
     part = PartSpec(name="full-fine-tuning", options=options)
-    return choose_strategy(load_registry(), part, OUTLINE, Budget(3, 20))
+    return choose_strategy(load_registry(), part, OUTLINE, Budget(3, 20), backbone=None)
 
 
 def test_without_a_choice_the_strategy_that_is_named_makes_the_plan():

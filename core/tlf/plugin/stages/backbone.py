@@ -111,6 +111,15 @@ class Backbone:
         return twin
 
     @property
+    def called(self) -> frozenset[str]:
+        """Paths of the modules whose own forward method runs.
+
+        Of the others a network may read the weights all the same, and compute with them by itself: to
+        replace such a module changes nothing of what is computed.
+        """
+        return self._split.called
+
+    @property
     def imbalances(self) -> tuple[str, ...]:
         """What the split lacks, a sentence each: too few stages, or one that holds too much."""
         return self._split.imbalances
@@ -119,6 +128,11 @@ class Backbone:
     def folds(self) -> tuple[Fold, ...]:
         """Normalisations that evaluation can fold into the convolutions before them."""
         return self._split.folds
+
+    @property
+    def split(self) -> Split:
+        """How it is split into stages, as plain data."""
+        return self._split
 
     @property
     def lowered(self) -> frozenset[str]:

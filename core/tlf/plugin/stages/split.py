@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -112,6 +112,7 @@ class Split:
         imbalances: What the split lacks, a sentence each; see `imbalances`.
         folds: Normalisations that evaluation can fold into convolutions.
         lowered: Names of the parameters that may be kept in the precision of the device.
+        called: Paths of the modules whose own forward method runs, in evaluation and in training.
     """
 
     stages: tuple[StagePart, ...]
@@ -122,6 +123,20 @@ class Split:
     imbalances: tuple[str, ...]
     folds: tuple[Fold, ...]
     lowered: frozenset[str]
+    called: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What the tensors and modules of a network are.
+
+    Attributes:
+        tensors: Kind of each parameter and buffer, by name.
+        norms: Paths of the normalisations.
+    """
+
+    tensors: Mapping[str, GroupKind]
+    norms: frozenset[str]
 
 
 def split_network(network: nn.Module, image_size: int) -> Split:
@@ -134,17 +149,32 @@ def split_network(network: nn.Module, image_size: int) -> Split:
     Raises:
         ValueError: The network does not return features `(N, width)`.
     """
-    recordings = _record_all(network, image_size)
-    output = recordings.two.output
-    if not isinstance(output, torch.Tensor) or output.ndim != 2 or output.shape[0] != 2:
-        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
-        raise ValueError(
-            f"a backbone must return one tensor (N, width), and for two images it returns {found}"
-        )
+    recordings = record_all(network, image_size)
+    kinds = Kinds(kind_of_tensors(network), frozenset(norm_modules(network)))
     cuts = tuple(choose_cuts(possible_cuts(recordings), recordings))
+    return split_at(network, recordings, cuts, kinds)
+
+
+def split_at(
+    network: nn.Module,
+    recordings: Recordings,
+    cuts: tuple[Cut, ...],
+    kinds: Kinds,
+    names: Sequence[str] = (),
+) -> Split:
+    """Return the stages that lie between some cuts.
+
+    Args:
+        network: What was recorded.
+        recordings: Of the network.
+        cuts: In order.
+        kinds: Of the network.
+        names: Of the stages; by default they are found.
+    """
     modules, containers = _modes(network, cuts, recordings)
+    names = names or _names(cuts, recordings, containers)
     return Split(
-        stages=tuple(_stages(network, cuts, recordings, modules, containers)),
+        stages=tuple(_stages(network, cuts, recordings, modules, (kinds, names))),
         cuts=cuts,
         stubs=tuple(tuple(_stubs(cut, recordings)) for cut in cuts),
         containers=containers,
@@ -152,10 +182,21 @@ def split_network(network: nn.Module, image_size: int) -> Split:
         imbalances=tuple(imbalances(cuts, recordings)),
         folds=tuple(find_folds(recordings.two)),
         lowered=frozenset(find_lowered(recordings.two)),
+        called=frozenset(recordings.two.spans.keys() & recordings.train.spans.keys()),
     )
 
 
-def _record_all(network: nn.Module, image_size: int) -> Recordings:
+def record_all(network: nn.Module, image_size: int) -> Recordings:
+    """Return the recordings of a network, which is left in evaluation mode.
+
+    Args:
+        network: On the meta device; returns features `(N, width)`.
+        image_size: Side of the square input image, in pixels.
+
+    Raises:
+        ValueError: The network does not return features `(N, width)`.
+    """
+
     def run(batch: int, *, train: bool) -> Recording:
         network.train(train)
         return record(network, torch.zeros(batch, 3, image_size, image_size, device="meta"))
@@ -168,6 +209,12 @@ def _record_all(network: nn.Module, image_size: int) -> Recordings:
             parameters={name: value.numel() for name, value in network.named_parameters()},
         )
     network.eval()
+    output = recordings.two.output
+    if not isinstance(output, torch.Tensor) or output.ndim != 2 or output.shape[0] != 2:
+        found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+        raise ValueError(
+            f"a backbone must return one tensor (N, width), and for two images it returns {found}"
+        )
     return recordings
 
 
@@ -218,18 +265,18 @@ def _stages(
     cuts: tuple[Cut, ...],
     recordings: Recordings,
     modules: list[list[str]],
-    containers: tuple[str, ...],
+    known: tuple[Kinds, Sequence[str]],
 ) -> Iterable[StagePart]:
     ends = [cut.time for cut in cuts]
     places = _tensor_stages(network, ends, recordings.two)
-    kinds = kind_of_tensors(network)
-    norms = norm_modules(network)
+    kinds, stage_names = known
     sizes = recordings.parameters
     work = list(accumulate(recordings.two.flops, initial=0))
     times = [0, *ends, len(recordings.two.operations)]
     shapes = [*(cut.shape for cut in cuts), recordings.output_shape]
-    for index, name in enumerate(_names(cuts, recordings, containers)):
-        groups = _groups([n for n, stage in places.items() if stage == index], kinds, sizes)
+    for index, name in enumerate(stage_names):
+        mine = [n for n, stage in places.items() if stage == index]
+        groups = _groups(mine, kinds.tensors, sizes)
         counts = {kind: sum(sizes[n] for n in group.parameters) for kind, group in groups.items()}
         outline = StageOutline(
             name=name,
@@ -238,7 +285,7 @@ def _stages(
             output_shape=shapes[index],
         )
         inside = modules[index]
-        yield StagePart(outline, groups, tuple(inside), frozenset(norms.intersection(inside)))
+        yield StagePart(outline, groups, tuple(inside), kinds.norms.intersection(inside))
 
 
 def _tensor_stages(network: nn.Module, ends: list[int], recording: Recording) -> dict[str, int]:

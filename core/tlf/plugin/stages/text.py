@@ -34,6 +34,7 @@ def split_to_text(split: Split) -> str:
             "imbalances": split.imbalances,
             "folds": [asdict(fold) for fold in split.folds],
             "lowered": sorted(split.lowered),
+            "called": sorted(split.called),
         }
     )
 
@@ -57,6 +58,7 @@ def split_from_text(text: str) -> Split:
         imbalances=tuple(found["imbalances"]),
         folds=tuple(Fold(**fold) for fold in found["folds"]),
         lowered=frozenset(found["lowered"]),
+        called=frozenset(found["called"]),
     )
 
 
