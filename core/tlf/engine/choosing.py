@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tlf.engine.metrics import Evaluation, measure
-from tlf.engine.solve import hold_out
+from tlf.engine.solve import hold_out_items
 from tlf.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,18 +23,19 @@ def hold_out_selection(dataset: Dataset, share: float, seed: int) -> Dataset:
 
     Args:
         dataset: Has no test split.
-        share: Of each class, in (0, 1). Of a class of one image, nothing.
+        share: Of each class, in (0, 1). Of a class of one image, or one group of them, nothing.
         seed: Draws which.
 
     Raises:
         DataError: Every class has but one image.
     """
     train = dataset.splits["train"]
-    rest, held = hold_out([item.label for item in train], share=share, seed=seed)
+    rest, held = hold_out_items(train, share=share, seed=seed)
     if not len(held):
+        grouped = any(item.group is not None for item in train)
         raise DataError(
             "the strategy chooses among trained weights, and there is nothing to choose on: no class "
-            "has two images, of which one could be held out of train",
+            f"has two {'groups' if grouped else 'images'}, of which one could be held out of train",
             hint="add images, or a test split, or take a strategy that chooses nothing",
         )
     splits = {

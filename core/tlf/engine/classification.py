@@ -113,7 +113,7 @@ def class_counts(items: Sequence[Item], classes: Sequence[str]) -> dict[str, Any
         items: The images.
         classes: Names of the classes.
     """
-    found: Mapping[int, int] = Counter(item.label for item in items)
+    found: Mapping[int, int] = Counter(label for item in items for label in item.labels)
     return {
         "images": len(items),
         "classes": {name: found.get(index, 0) for index, name in enumerate(classes)},

@@ -35,7 +35,7 @@ def prediction_lines(
         }
         yield {
             "id": item.id,
-            "label": classes[item.label],
+            "label": classes[item.labels[0]],
             "predicted": next(iter(probabilities)),
             "probabilities": probabilities,
             "sha256": digest,
