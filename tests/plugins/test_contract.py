@@ -26,6 +26,10 @@ class TestCsv(PluginContract):
     plugin = "csv"
 
 
+class TestCsvImages(PluginContract):
+    plugin = "csv-images"
+
+
 class TestCuda(PluginContract):
     plugin = "cuda"
 
