@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
+from tlf.engine.multilabel.classes import classification_of_labels
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -28,10 +30,19 @@ def classification(evaluation: Evaluation, classes: Sequence[str]) -> dict[str, 
         evaluation: Of at least one image.
         classes: Names of the classes.
     """
-    labels = evaluation.labels.numpy()
     scores = evaluation.probabilities.numpy()
+    if evaluation.task == "multi-label":
+        return classification_of_labels(
+            evaluation.shown,
+            scores,
+            evaluation.thresholds_of_classes,
+            classes,
+            evaluation.thresholds_chosen_on,
+        )
+    labels = evaluation.labels.numpy()
     predicted = scores.argmax(axis=1)
     return {
+        "task": "single-label",
         "classes": list(classes),
         "per_class": _per_class(labels, predicted, classes),
         "confusion": _confusion(labels, predicted),

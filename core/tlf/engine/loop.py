@@ -14,6 +14,7 @@ from tlf.data import LoadedSplit, batch_order, to_device, train_batches
 from tlf.engine.clock import Waiting
 from tlf.engine.diagnosis import not_finite, where_it_began
 from tlf.engine.freeze import GradientArrival, check_optimizer
+from tlf.engine.multilabel.loss import multilabel_loss
 from tlf.planning import rate_factor
 
 if TYPE_CHECKING:
@@ -187,18 +188,18 @@ def training_loss(
     spec: RunSpec,
     device: Device,
 ) -> torch.Tensor:
-    """Return the mean cross-entropy of a batch, with label smoothing.
+    """Return the mean cross-entropy of a batch, with label smoothing; see `multilabel_loss`.
 
     Args:
         model: The network.
         inputs: What crosses the boundary of what is frozen, on the device.
         start: How many stages lie before that.
-        labels: Int64 `(N,)`.
+        labels: Int64 `(N,)`; of images with any number of classes float32 `(N, classes)`.
         spec: Gives the smoothing.
         device: Where the network is.
     """
-    return torch.nn.functional.cross_entropy(
-        model.logits(inputs, start, device),
-        to_device(labels, device),
-        label_smoothing=spec.training.label_smoothing,
-    )
+    logits, labels = model.logits(inputs, start, device), to_device(labels, device)
+    smoothing = spec.training.label_smoothing
+    if labels.is_floating_point():
+        return multilabel_loss(logits, labels, label_smoothing=smoothing)
+    return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=smoothing)

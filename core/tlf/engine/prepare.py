@@ -15,6 +15,7 @@ import torch
 from tlf.data import batches_per_epoch
 from tlf.data.threads import core_count
 from tlf.engine.choosing import SELECTION, hold_out_selection
+from tlf.engine.metrics import check_metrics
 from tlf.engine.model import LinearHead, outline_of
 from tlf.engine.network import chunk_size_of
 from tlf.engine.parts import (
@@ -106,6 +107,7 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     config = input_config_of(family, model, default_weights=default_weights)
     transform = make_transform(registry, spec.transforms, config)
     dataset = open_source(make_source(registry, spec.data, folder))
+    check_metrics(spec.evaluation.metrics, dataset.task)
     device = make_device(registry, spec.device, lambda why: _unavailable(spec.device.name, why))
     device = fitted_device(device, family)
     outline = outline_network(family, model, transform, config, len(dataset.classes), spec)
@@ -295,6 +297,7 @@ def _resolve(
         selection_on="validation" if "test" in splits else held_out,
         weights_from=_weights_from(steps),
         seed=spec.seed,
+        task=dataset.task,
     )
 
 

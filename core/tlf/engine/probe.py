@@ -135,6 +135,8 @@ def _train_copy(
     copy.thaw(step.trainable)
     optimizer = StepOptimizer(copy, step, job.spec.training, job.device.precision)
     labels = torch.arange(len(inputs)) % len(job.plan.classes)
+    if job.plan.task == "multi-label":
+        labels = torch.nn.functional.one_hot(labels, len(job.plan.classes)).float()
     seconds = []
     for _ in range(batches):
         started = time.perf_counter()

@@ -155,6 +155,9 @@ class Stepper:
                 evaluation = None
         if plan.metrics_on != "validation" or evaluation is None:
             evaluation = self.evaluate(plan.metrics_on, feed)
+        if plan.task == "multi-label" and plan.selection_on is not None:
+            chosen = self.evaluate(plan.selection_on, feed)
+            evaluation = evaluation.with_thresholds(chosen, plan.selection_on)
         return evaluation
 
     def carry_out_step(
@@ -211,7 +214,7 @@ class Stepper:
         self.boundary.features.entries = {}
         self.say(
             f"ends with the weights of step {best.step}: "
-            f"{best.score.accuracy:.1%} of the images to choose on"
+            f"{_said(best.score)} the images to choose on"
         )
         return Feed(self.boundary.features, 0, 0)
 
@@ -529,7 +532,7 @@ class Stepper:
             step,
             seconds=time.perf_counter() - started,
             work=work,
-            accuracy=metrics.get("accuracy"),
+            metrics=metrics,
         )
         self.progress.steps.append({**described, **more})
         index = len(self.progress.steps) - 1
@@ -652,5 +655,12 @@ def _told(step: PlannedStep, watch: Watch, taken: int) -> str:
         return f"step {step.name} is undone{end}: no gain on the images to choose on"
     return (
         f"step {step.name} ends{end} with the weights of epoch {watch.epoch}: "
-        f"{watch.best.accuracy:.1%} of the images to choose on, {watch.before.accuracy:.1%} before"
+        f"{_said(watch.best)} the images to choose on, {watch.before.value:.1%} before"
     )
+
+
+def _said(score: Score) -> str:
+    """Say how good weights are, up to what that is measured on."""
+    if score.metric == "accuracy":
+        return f"{score.value:.1%} of"
+    return f"a {score.metric.replace('-', ' ')} of {score.value:.1%} on"

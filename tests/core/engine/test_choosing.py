@@ -115,7 +115,7 @@ def test_a_score_is_the_accuracy_and_the_mean_cross_entropy_of_an_evaluation():
     exponentials = logits.double().exp()
     likelihood = exponentials[range(4), labels] / exponentials.sum(1)
     score = Score.of(Evaluation(logits, labels))
-    assert score.accuracy == 0.75
+    assert score.value == 0.75
     assert score.gain == pytest.approx(float(likelihood.log().mean()))
     assert score.as_json() == {"accuracy": 0.75, "loss": -score.gain}
 

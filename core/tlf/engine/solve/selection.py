@@ -24,12 +24,19 @@ class Candidate:
     Attributes:
         value: The setting: a strength, or a k.
         loss: Mean cross-entropy in nats.
-        accuracy: Share of the images that were right, in [0, 1].
+        accuracy: Share of the images that were right, in [0, 1]; where they have any number of
+            classes, the mean average precision.
+        metric: What that is.
     """
 
     value: float
     loss: float
     accuracy: float
+    metric: str = "accuracy"
+
+    def as_json(self) -> dict[str, float]:
+        """Return what the report holds of it, but for the setting."""
+        return {"loss": self.loss, self.metric: self.accuracy}
 
 
 def hold_out(
