@@ -66,6 +66,10 @@ class TestTorchvision(PluginContract):
     plugin = "torchvision"
 
 
+class TestTorchvisionData(PluginContract):
+    plugin = "torchvision-data"
+
+
 class TestDigits(PluginContract):
     plugin = "digits"
 
