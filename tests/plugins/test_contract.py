@@ -112,6 +112,13 @@ class TestMlflow(PluginContract):
     plugin = "mlflow"
 
 
+# Importing datasets takes seconds.
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("datasets") is None, reason="needs `pip install 'tlf[huggingface]'`")
+class TestHuggingFace(PluginContract):
+    plugin = "huggingface"
+
+
 class TestNormTuning(PluginContract):
     plugin = "norm-tuning"
 
