@@ -3,6 +3,7 @@
 import json
 from statistics import fmean
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -159,3 +160,51 @@ def test_the_classic_example_is_planned_without_its_weights(real_data, tmp_path)
     assert plan.data["images"] == {"train": 1000, "validation": 1004}
     assert (plan.transforms["size"], plan.transforms["mean"]) == (64, (0.5, 0.5, 0.5))
     assert plan.backbone["default_weights"]["digest"] == "11ad3fa6"
+
+
+def write_pairs(mnist, folder, counts, seed=0):
+    """Write pictures of two digits beside each other, and a table: each is of one class or two."""
+    generator = np.random.default_rng(seed)
+    files = {
+        (source, digit): sorted((mnist / source / str(digit)).glob("*.png"))
+        for source in ("train", "val")
+        for digit in range(10)
+    }
+    rows = ["path,labels,split"]
+    for split, (source, count) in counts.items():
+        for number in range(count):
+            digits = generator.integers(0, 10, 2).tolist()
+            canvas = generator.integers(0, 20, (56, 56), dtype=np.uint8)
+            for place, digit in enumerate(digits):
+                there = files[source, digit]
+                # What is trained on is never validated on.
+                half = len(there) // 2
+                start = half if split == "validation" else 0
+                with Image.open(there[start + int(generator.integers(half))]) as image:
+                    top, left = int(generator.integers(0, 29)), 28 * place
+                    part = canvas[top : top + 28, left : left + 28]
+                    np.maximum(part, np.asarray(image.convert("L")), out=part)
+            path = f"{split}-{number:03d}.png"
+            Image.fromarray(canvas).save(folder / path)
+            rows.append(f"{path},{';'.join(map(str, sorted(set(digits))))},{split}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_both_digits_of_a_picture_are_named_much_better_than_by_chance(real_data, tmp_path):
+    counts = {"train": ("train", 240), "validation": ("train", 80), "test": ("val", 80)}
+    write_pairs(real_data / "mnist_png", tmp_path, counts)
+    finished = tlf.run(
+        {
+            "data": {"name": "csv", "options": {"file": str(tmp_path / "labels.csv")}},
+            "backbone": {"name": "tlf/resnet20"},
+            "transforms": {"name": "plain", "options": {"size": 56}},
+            "strategy": "probe",
+            "training": {"views": "none"},
+            "output": str(tmp_path / "runs"),
+        }
+    )
+    # By chance, the mean average precision is the share of the pictures that show a digit: a fifth.
+    assert finished.metrics["mean-average-precision"] > 0.9
+    assert finished.metrics["subset-accuracy"] > 0.5
+    low, _ = finished.report["mean_average_precision_interval"]
+    assert low > 0.8

@@ -26,6 +26,10 @@ class TestCsv(PluginContract):
     plugin = "csv"
 
 
+class TestCsvImages(PluginContract):
+    plugin = "csv-images"
+
+
 class TestCuda(PluginContract):
     plugin = "cuda"
 
@@ -60,6 +64,10 @@ class TestStandard(PluginContract):
 
 class TestTorchvision(PluginContract):
     plugin = "torchvision"
+
+
+class TestTorchvisionData(PluginContract):
+    plugin = "torchvision-data"
 
 
 class TestDigits(PluginContract):
@@ -102,6 +110,13 @@ class TestLpFt(PluginContract):
 @pytest.mark.skipif(find_spec("mlflow") is None, reason="needs `pip install 'tlf[mlflow]'`")
 class TestMlflow(PluginContract):
     plugin = "mlflow"
+
+
+# Importing datasets takes seconds.
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("datasets") is None, reason="needs `pip install 'tlf[huggingface]'`")
+class TestHuggingFace(PluginContract):
+    plugin = "huggingface"
 
 
 class TestNormTuning(PluginContract):

@@ -76,7 +76,7 @@ def show_examination(examination: Examination) -> None:
     ]
     if len(classes) > CLASSES_SHOWN:
         rows.append([f"and {len(classes) - CLASSES_SHOWN:,} more", *("" for _ in splits)])
-    rows.append(["all", *(f"{sum(counts.values()):,}" for counts in splits.values())])
+    rows.append(["all", *(f"{examination.images[split]:,}" for split in splits)])
     console.print(table(["class", *(f">{split}" for split in splits)], rows))
     for finding in examination.findings:
         console.print()
@@ -116,7 +116,7 @@ def _case(example: Example) -> Iterator[str]:
     for number, place in enumerate(shown):
         sign = "- " if number == 0 else "  "
         about = f": {facts}" if facts and number == len(shown) - 1 else ""
-        yield f"{sign}{place.id} ({place.split}, {place.label}){about}"
+        yield f"{sign}{place.id} ({place.split}, {place.shown}){about}"
     if len(example.images) > _GROUP_SHOWN:
         yield f"  and {len(example.images) - _GROUP_SHOWN:,} more of the same"
 

@@ -16,8 +16,14 @@ def predict_command(
         list[Path], typer.Argument(metavar="IMAGE", help="Images, or folders of images.")
     ],
     top: Annotated[
-        int, typer.Option(metavar="N", min=1, help="How many classes to show for each image.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="How many classes to show for each image: by default the likeliest, or all that are "
+            "named where an image may be of several.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Classify images with the network that RUN trained. A file that is no image is passed over."""
@@ -31,7 +37,9 @@ def predict_command(
         from tlf.engine.predictor import Prediction, load
 
         predictor = load(run, warn=_warn)
-        outcomes = list(predictor.stream(list_images(images), top=top))
+        several = predictor.task == "multi-label"
+        shown = top if several else top or 1
+        outcomes = list(predictor.stream(list_images(images), top=shown))
     predictions = [outcome for outcome in outcomes if isinstance(outcome, Prediction)]
     if as_json:
         write_json([vars(prediction) for prediction in predictions])
@@ -39,7 +47,13 @@ def predict_command(
         rows = [
             [
                 prediction.source,
-                ", ".join(f"{name} {percent(p)}" for name, p in prediction.probabilities.items()),
+                ", ".join(
+                    f"{name} {percent(prediction.probabilities[name])}"
+                    for name in (
+                        prediction.labels if several and top is None else prediction.probabilities
+                    )
+                )
+                or "none",
             ]
             for prediction in predictions
         ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -117,16 +118,14 @@ class ProgressListener(Listener):
             combined = record["combined"]
             pairs = zip(combined["shares"], combined["snapshots"], strict=True)
             what = ", ".join(f"{share:.3g} of {name}" for share, name in pairs)
-        accuracy = record["validation"].get("accuracy")
-        shown = "" if accuracy is None else f" · accuracy {accuracy:.1%}"
+        shown = _said(record["validation"])
         self._say(f"{what}{shown}")
         self._epoch_started = time.perf_counter()
 
     def epoch_finished(self, record: dict[str, Any]) -> None:
         """Write the epoch's line, or put its accuracy behind the bar."""
         seconds = time.perf_counter() - self._epoch_started
-        accuracy = record["validation"].get("accuracy")
-        self._accuracy = "" if accuracy is None else f" · accuracy {accuracy:.1%}"
+        self._accuracy = _said(record["validation"])
         if not self._live:
             # None if the run was killed in the evaluation, and goes on there.
             speed = f" · {self._images / max(seconds, 1e-9):.0f} images/s" if self._images else ""
@@ -170,3 +169,11 @@ class ProgressListener(Listener):
 
     def _say(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)
+
+
+def _said(metrics: Mapping[str, float]) -> str:
+    """Say how good the network is, behind what else is said; nothing if that is not measured."""
+    for name, shown in (("accuracy", "accuracy"), ("mean-average-precision", "mAP")):
+        if name in metrics:
+            return f" · {shown} {metrics[name]:.1%}"
+    return ""

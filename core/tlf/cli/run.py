@@ -91,6 +91,8 @@ def show_result(finished: Run) -> None:
 
     console = results()
     report = finished.report
+    several = report["task"] == "multi-label"
+    key, measured = ("mean_average_precision", "mAP") if several else ("accuracy", "accuracy")
     rows = [
         [
             f"{step['name']} (undone)" if step.get("selection", {}).get("undone") else step["name"],
@@ -98,11 +100,11 @@ def show_result(finished: Run) -> None:
             f"{step['trainable_parameters']:,}",
             f"{step['frozen_parameters']:,}",
             seconds(step["seconds"]),
-            percent(step["accuracy"]),
+            percent(step[key]),
         ]
         for step in report["steps"]
     ]
-    columns = ["step", ">epochs", ">trainable", ">frozen", ">time", ">accuracy"]
+    columns = ["step", ">epochs", ">trainable", ">frozen", ">time", f">{measured}"]
     console.print(table(columns, rows))
     console.print()
     metrics = [
@@ -116,6 +118,19 @@ def show_result(finished: Run) -> None:
         console.print(
             f"one run, seed {report['seed']}; 95% interval of its accuracy over images: "
             f"{interval(report['accuracy_interval'])}"
+        )
+    if report["mean_average_precision_interval"]:
+        console.print(
+            f"one run, seed {report['seed']}; 95% interval of the mean average precision (mAP) over "
+            f"images, by bootstrap: {interval(report['mean_average_precision_interval'])}"
+        )
+    if several:
+        chosen_on = report["classification"]["thresholds_chosen_on"]
+        console.print(
+            f"a class is named from its own threshold on, chosen on the {chosen_on} images"
+            if chosen_on
+            else "a class is named from a probability of 0.5 on: there were no images to choose "
+            "thresholds on"
         )
     cache = report["cache"]
     if cache["rows_computed"] or cache["rows_found"]:

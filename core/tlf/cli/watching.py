@@ -166,8 +166,11 @@ class _Line(Listener):
 
     def epoch_finished(self, record: dict[str, Any]) -> None:
         """Say how good it is."""
-        accuracy = record["validation"].get("accuracy")
-        self._tell(f"epoch {record['epoch']} of {self._epochs}, accuracy {percent(accuracy)}")
+        metrics = record["validation"]
+        several = "mean-average-precision" in metrics
+        value = metrics.get("mean-average-precision" if several else "accuracy")
+        what = "mAP" if several else "accuracy"
+        self._tell(f"epoch {record['epoch']} of {self._epochs}, {what} {percent(value)}")
 
     def _tell(self, what: str) -> None:
         self._view.doing(self._planned, what)

@@ -20,6 +20,7 @@ from tlf.data.loaded import (
     Loaded,
     LoadedSplit,
     Use,
+    labels_of,
     load_dataset,
 )
 from tlf.data.views import Views, load_views, make_views, view_of_epoch
@@ -41,6 +42,7 @@ __all__ = [
     "digest",
     "evaluation_batches",
     "in_background",
+    "labels_of",
     "list_images",
     "load_dataset",
     "load_views",

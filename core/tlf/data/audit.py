@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import get_args
 
 from tlf.data.reasons import printable
 from tlf.errors import DataError, PluginError
-from tlf.plugin import Dataset, Item
+from tlf.plugin import Dataset, Item, Task
 
 #: How many unreadable images an error names; the rest are counted.
 SHOWN = 20
@@ -47,13 +49,35 @@ def check_dataset(dataset: Dataset) -> None:
         raise _broken(f"it gives no images for the split `{missing[0]}`")
     items = [item for split in dataset.splits.values() for item in split]
     _check_texts("id", (item.id for item in items))
-    labels = range(len(dataset.classes))
-    wrong = next((item for item in items if item.label not in labels), None)
-    if wrong is not None:
-        raise _broken(f"`{wrong.id}` has the label `{wrong.label}`, of {len(labels)} classes")
+    _check_labels(dataset, items)
     identity, number = Counter(item.id for item in items).most_common(1)[0]
     if number > 1:
         raise _broken(f"the id `{identity}` is given to {number} images")
+    _check_groups(dataset)
+
+
+def _check_labels(dataset: Dataset, items: Iterable[Item]) -> None:
+    if dataset.task not in get_args(Task):
+        raise _broken(f"its task is `{dataset.task}`, not {' or '.join(get_args(Task))}")
+    several, count = dataset.task == "multi-label", len(dataset.classes)
+    for item in items:
+        if isinstance(item.label, tuple) != several:
+            raise _broken(f"`{item.id}` has the label `{item.label}`, in a {dataset.task} data set")
+        if any(label not in range(count) for label in item.labels):
+            raise _broken(f"`{item.id}` has the label `{item.label}`, of {count} classes")
+        if any(one >= other for one, other in pairwise(item.labels)):
+            raise _broken(f"the labels of `{item.id}` are {item.label}, not each once and rising")
+
+
+def _check_groups(dataset: Dataset) -> None:
+    split_of: dict[str, str] = {}
+    for split, items in dataset.splits.items():
+        groups = dict.fromkeys(item.group for item in items if item.group is not None)
+        _check_texts("group", groups)
+        for group in groups:
+            if group in split_of:
+                raise _broken(f"the group `{group}` is in `{split_of[group]}` and in `{split}`")
+            split_of[group] = split
 
 
 def refuse_unreadable(skipped: Sequence[Skipped], total: int) -> None:
@@ -94,11 +118,11 @@ def check_what_is_left(
         DataError: A split or a class is left with nothing.
     """
     hint = f"{len(skipped)} unreadable images were left out" if skipped else None
-    left = {split: [item.label for item in items] for split, items in readable.items()}
-    empty = [split for split, labels in left.items() if not labels]
+    left = {split: list(items) for split, items in readable.items()}
+    empty = [split for split, items in left.items() if not items]
     if empty:
         raise DataError(f"the split `{empty[0]}` has no image that can be read", hint=hint)
-    seen = set(left["train"])
+    seen = {label for item in left["train"] for label in item.labels}
     unseen = [name for label, name in enumerate(dataset.classes) if label not in seen]
     if unseen:
         names = ", ".join(f"`{name}`" for name in unseen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,7 @@ from tlf.data.findings import (
     found,
     same_content,
     sizes_of_classes,
+    without_class,
 )
 from tlf.data.looks import Look, look_at
 from tlf.data.oddities import GREY_SHARE, MOST_ASPECT, SMALL_SHARE, odd_pixels, odd_shapes
@@ -31,11 +33,13 @@ class Examination:
     """What was found in a data set.
 
     Attributes:
-        counts: Readable images by split and class.
+        images: Readable images by split.
+        counts: The same by split and class.
         image_size: Side of the square that the network sees, in pixels.
         findings: Errors first, then warnings, then notes.
     """
 
+    images: Mapping[str, int]
     counts: Mapping[str, Mapping[str, int]]
     image_size: int
     findings: tuple[Finding, ...]
@@ -52,7 +56,7 @@ class Examination:
             "ok": not self.errors,
             "image_size": self.image_size,
             "splits": {
-                split: {"images": sum(classes.values()), "classes": dict(classes)}
+                split: {"images": self.images[split], "classes": dict(classes)}
                 for split, classes in self.counts.items()
             },
             "thresholds": {
@@ -100,26 +104,29 @@ def examine(
         if isinstance(look, str):
             skipped.append(Skipped(split, item.id, look))
             continue
-        places.append(Place(split, item.id, dataset.classes[item.label]))
+        places.append(Place.of(split, item, dataset.classes))
         looks.append(look)
     counts = count_images(dataset.splits, dataset.classes, places)
-    labels = {item.id: dataset.classes[item.label] for _, item in everything}
+    readable = Counter(place.split for place in places)
+    images = {split: readable[split] for split in dataset.splits}
+    where = {item.id: Place.of(split, item, dataset.classes) for split, item in everything}
     findings = [
-        *_unreadable(skipped, labels, len(everything), error=unreadable == "error"),
-        *_empty_splits(counts),
+        *_unreadable(skipped, where, len(everything), error=unreadable == "error"),
+        *_empty_splits(images),
         *same_content(places, [look.digest for look in looks], leaks=leaks),
-        *sizes_of_classes(counts),
+        *sizes_of_classes(counts, dataset.task),
+        *without_class(places),
         *same_looks(places, looks),
         *odd_shapes(places, looks, image_size),
         *odd_pixels(places, looks),
     ]
     order = ("error", "warning", "note")
     findings.sort(key=lambda finding: order.index(finding.severity))
-    return Examination(counts, image_size, tuple(findings))
+    return Examination(images, counts, image_size, tuple(findings))
 
 
 def _unreadable(
-    skipped: Sequence[Skipped], labels: Mapping[str, str], total: int, *, error: bool
+    skipped: Sequence[Skipped], where: Mapping[str, Place], total: int, *, error: bool
 ) -> list[Finding]:
     return found(
         Finding(
@@ -130,16 +137,13 @@ def _unreadable(
             "repair or remove them, or set `data.unreadable` to `skip-and-report`"
             if error
             else "repair or remove them",
-            tuple(
-                Example((Place(one.split, one.id, labels[one.id]),), {"reason": one.reason})
-                for one in skipped
-            ),
+            tuple(Example((where[one.id],), {"reason": one.reason}) for one in skipped),
         )
     )
 
 
-def _empty_splits(counts: Mapping[str, Mapping[str, int]]) -> list[Finding]:
-    empty = [split for split, classes in counts.items() if not any(classes.values())]
+def _empty_splits(images: Mapping[str, int]) -> list[Finding]:
+    empty = [split for split, number in images.items() if not number]
     return found(
         Finding(
             "empty-split",

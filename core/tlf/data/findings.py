@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tlf.plugin import Item, Task
+
 Severity = Literal["error", "warning", "note"]
 
 #: A class with fewer images to train on is called small: of fewer than ten, one image alone is more
@@ -24,12 +26,34 @@ class Place:
     Attributes:
         split: Name of the split.
         id: The item's id.
-        label: Name of the class.
+        label: Name of the class; in a multi-label data set a tuple of such names.
     """
 
     split: str
     id: str
-    label: str
+    label: str | tuple[str, ...]
+
+    @classmethod
+    def of(cls, split: str, item: Item, classes: Sequence[str]) -> Place:
+        """Return where an item is.
+
+        Args:
+            split: Its split.
+            item: The item.
+            classes: Names of the classes.
+        """
+        names = tuple(classes[label] for label in item.labels)
+        return cls(split, item.id, names if isinstance(item.label, tuple) else names[0])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of all its classes."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
+
+    @property
+    def shown(self) -> str:
+        """Its classes, for people."""
+        return " and ".join(self.labels) or "no class"
 
 
 @dataclass(frozen=True)
@@ -110,8 +134,10 @@ def same_content(
         Finding(
             "label-conflict",
             "warning",
-            f"{counted(mixed, 'image has', 'images have')} two labels or more",
-            "keep each image in the class that it shows",
+            _mixed(mixed),
+            "keep each image in the class that it shows"
+            if _has_one_label(places)
+            else "give the same labels to all copies of an image",
             groups_of(mixed),
         ),
         Finding(
@@ -123,6 +149,16 @@ def same_content(
             groups_of(twice),
         ),
     )
+
+
+def _has_one_label(places: Sequence[Place]) -> bool:
+    return all(isinstance(place.label, str) for place in places)
+
+
+def _mixed(groups: Sequence[Sequence[Place]]) -> str:
+    if all(_has_one_label(group) for group in groups):
+        return f"{counted(groups, 'image has', 'images have')} two labels or more"
+    return f"{counted(groups, 'image is', 'images are')} there with different labels"
 
 
 def _most_in_one_split(group: Sequence[Place]) -> list[Place]:
@@ -140,15 +176,36 @@ def count_images(
         classes: Their names.
         places: Of the images that can be read.
     """
-    number = Counter((place.split, place.label) for place in places)
+    number = Counter((place.split, name) for place in places for name in place.labels)
     return {split: {name: number[split, name] for name in classes} for split in splits}
 
 
-def sizes_of_classes(counts: Mapping[str, Mapping[str, int]]) -> list[Finding]:
+def without_class(places: Sequence[Place]) -> list[Finding]:
+    """Return what there is to say of images that show none of the classes.
+
+    Args:
+        places: Of every image.
+    """
+    without = [place for place in places if not place.labels]
+    return found(
+        Finding(
+            "without-class",
+            "note",
+            f"{counted(without, 'image is', 'images are')} of no class",
+            "that is an answer too, if it is meant; a label that is missing teaches what is wrong",
+            tuple(Example((place,)) for place in without),
+        )
+    )
+
+
+def sizes_of_classes(
+    counts: Mapping[str, Mapping[str, int]], task: Task = "single-label"
+) -> list[Finding]:
     """Return what there is to say of how many images each class has.
 
     Args:
         counts: Of readable images, by split and class; every class in every split.
+        task: Says by which metrics to see small classes.
     """
     train = counts["train"]
     empty = [name for name, count in train.items() if not count]
@@ -181,11 +238,11 @@ def sizes_of_classes(counts: Mapping[str, Mapping[str, int]]) -> list[Finding]:
             "add images of the class: nothing can be said of it otherwise",
             tuple(_of_class(split, name, 0) for split, name in unseen),
         ),
-        *_imbalance(train),
+        *_imbalance(train, task),
     )
 
 
-def _imbalance(train: Mapping[str, int]) -> list[Finding]:
+def _imbalance(train: Mapping[str, int], task: Task) -> list[Finding]:
     there = {name: count for name, count in train.items() if count}
     if not there:
         return []
@@ -199,7 +256,9 @@ def _imbalance(train: Mapping[str, int]) -> list[Finding]:
             "warning",
             f"the largest class, `{largest}`, has {ratio:,.0f} times as many images to train on as "
             f"the smallest, `{smallest}`",
-            "look at `balanced-accuracy` and `macro-f1`: `accuracy` hides the small classes",
+            "look at `balanced-accuracy` and `macro-f1`: `accuracy` hides the small classes"
+            if task == "single-label"
+            else "look at `macro-f1`, and at each class: `micro-f1` hides the small ones",
             (
                 _of_class("train", largest, there[largest]),
                 _of_class("train", smallest, there[smallest]),

@@ -23,7 +23,7 @@ from tlf.data.audit import (
 from tlf.data.patience import TIMEOUT_SECONDS, Patience
 from tlf.data.reader import Read, Reader, Result, Wanted
 from tlf.errors import DataError
-from tlf.plugin import Dataset, Item, Transform
+from tlf.plugin import Dataset, Item, Task, Transform
 
 
 class DigestMemory(Protocol):
@@ -87,7 +87,9 @@ class LoadedSplit:
         classes: Names of the classes.
         items: In the order of the data set.
         digests: Of each item's content.
-        labels: Int64 `(N,)`.
+        labels: Int64 `(N,)`; in a multi-label data set float32 `(N, classes)`, 1 for each class that
+            an image shows and 0 for the others.
+        task: Whether an image is of exactly one class, or of any number of them.
     """
 
     name: str
@@ -97,6 +99,7 @@ class LoadedSplit:
     labels: torch.Tensor
     _reader: Reader = field(repr=False)
     _decoded: DecodedImages | None = field(repr=False)
+    task: Task = "single-label"
 
     def __len__(self) -> int:
         return len(self.items)
@@ -209,16 +212,32 @@ class _Collector:
             digests.append(result.digest)
         if not items:
             return None
-        labels = torch.tensor([item.label for item in items], dtype=torch.int64)
         return LoadedSplit(
             name=name,
             classes=self.dataset.classes,
             items=tuple(items),
             digests=tuple(digests),
-            labels=labels,
+            labels=labels_of(items, len(self.dataset.classes), self.dataset.task),
             _reader=self.reader,
             _decoded=self.decoded,
+            task=self.dataset.task,
         )
+
+
+def labels_of(items: Sequence[Item], classes: int, task: Task) -> torch.Tensor:
+    """Return labels as the engine has them; see `LoadedSplit`.
+
+    Args:
+        items: The items.
+        classes: How many classes there are.
+        task: Of the data set.
+    """
+    if task == "single-label":
+        return torch.tensor([item.label for item in items], dtype=torch.int64)
+    labels = torch.zeros(len(items), classes)
+    for row, item in zip(labels, items, strict=True):
+        row[list(item.labels)] = 1.0
+    return labels
 
 
 def _check_image(item: Item, image: torch.Tensor, expected: tuple[int, ...]) -> None:

@@ -113,7 +113,7 @@ def _grey(grey: Sequence[Place], total: int) -> Finding:
     else:
         message = f"{len(grey):,} of {total:,} images are grey"
         hint = "see that no class can be told by it: networks learn that first"
-        number = Counter((place.split, place.label) for place in grey)
+        number = Counter((place.split, name) for place in grey for name in place.labels)
         examples = tuple(
             Example(facts={"split": split, "class": name, "images": count})
             for (split, name), count in number.items()

@@ -52,6 +52,7 @@ NO_SELECTION = (
     "the network was trained on nor on those that are reported: give the data a test split (in "
     "`data.options`), and it is chosen on the validation images"
 )
+SEVERAL_CLASSES = "images may have any number of classes, and this is about exactly one"
 NO_IMAGES = "the images that the run reports are not here any more, or not as it saw them"
 
 
@@ -118,6 +119,11 @@ class Analyst:
         split: str = self.run.report["metrics_on"]
         return split
 
+    @property
+    def several(self) -> bool:
+        """Whether an image may have any number of classes."""
+        return self.run.report.get("task") == "multi-label"
+
     def timed(self, part: str) -> AbstractContextManager[None]:
         """Return a context that notes how long a part takes.
 
@@ -172,9 +178,19 @@ class Analyst:
         if looked.evaluation is None:
             return None
         # As `predictions.jsonl` has them: of equal probabilities, `argmax` may take another.
-        now = [int(row.topk(1).indices) for row in looked.evaluation.probabilities]
-        then = [self.run.index(predictions[place]["predicted"]) for place in looked.places]
-        count = sum(a != b for a, b in zip(now, then, strict=True))
+        now: list[Any]
+        then: list[Any]
+        if self.several:
+            named = looked.evaluation.probabilities.numpy() >= self.network.thresholds
+            now = [row.nonzero()[0].tolist() for row in named]
+            then = [
+                [self.run.index(name) for name in predictions[place]["predicted"]]
+                for place in looked.places
+            ]
+        else:
+            now = [int(row.topk(1).indices) for row in looked.evaluation.probabilities]
+            then = [self.run.index(predictions[place]["predicted"]) for place in looked.places]
+        count = sum(bool(a != b) for a, b in zip(now, then, strict=True))
         if count:
             self.say(
                 f"the network now predicts another class for {count} of {len(now)} images than the "
@@ -184,6 +200,8 @@ class Analyst:
 
     def temperature(self) -> tuple[dict[str, Any] | None, str | None]:
         """Return the temperature and None, or None and why there is none."""
+        if self.several:
+            return None, SEVERAL_CLASSES
         chosen_on, measured = self.run.report["selection_on"], self.reported.evaluation
         if chosen_on is None:
             return None, NO_SELECTION
@@ -200,6 +218,9 @@ class Analyst:
 
     def gallery(self) -> dict[str, Any]:
         """Return the images to show, and how they were attributed."""
+        if self.several:
+            nothing: dict[str, Any] = {"mistakes": [], "correct": []}
+            return {**nothing, "attribution": None, "attribution_why_not": SEVERAL_CLASSES}
         mistakes, correct = worst(self.run.predictions), best(self.run.predictions)
         attributed = [*mistakes[:ATTRIBUTED_MISTAKES], *correct]
         started = self.seconds["attribution"]
@@ -240,9 +261,9 @@ class Analyst:
         return float(evaluation.probabilities[row, self.run.index(prediction["label"])])
 
     def embedding(self) -> dict[str, Any] | None:
-        """Return the reported images in a plane; None if there are too few."""
+        """Return the reported images in a plane; None if there are too few, or several classes each."""
         looked = self.reported
-        if looked.features is None or len(looked.features) < 3:
+        if self.several or looked.features is None or len(looked.features) < 3:
             return None
         with self.timed("embedding"):
             how, plane = embed(looked.features.numpy())

@@ -6,17 +6,18 @@ network, how to make its input, and the precision it was evaluated in.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import torch
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from safetensors import SafetensorError
 
 from tlf.engine.files import read_json, read_tensors, write_json, write_tensors
 from tlf.engine.solve.neighbours import KnnHead
 from tlf.errors import OutputError
-from tlf.plugin import InputConfig
+from tlf.plugin import InputConfig, Task
 from tlf.spec.model import FORBID, HeadSpec, PartSpec
 
 if TYPE_CHECKING:
@@ -49,9 +50,10 @@ class Description(BaseModel):
 
     Attributes:
         schema_version: Of this file.
-        task: What the network does.
+        task: Whether an image is of exactly one class, or of any number of them.
         name: The run's name.
         classes: Names of the classes, in the order of the network's outputs.
+        thresholds: From which probability on each class is named, if an image may be of several.
         backbone: Name and options.
         head: Name and options.
         neighbours: What stands in the place of the head, if it was solved for by `knn`.
@@ -64,9 +66,10 @@ class Description(BaseModel):
     model_config = FORBID
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    task: Literal["single-label"] = "single-label"
+    task: Task = "single-label"
     name: str
     classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    thresholds: tuple[Annotated[float, Field(ge=0.0, le=1.0)], ...] | None = None
     backbone: PartSpec
     head: HeadSpec
     neighbours: Neighbours | None = None
@@ -75,13 +78,23 @@ class Description(BaseModel):
     image_size: Annotated[int, Field(ge=1)]
     device: PartSpec
 
+    @model_validator(mode="after")
+    def _thresholds_of_all(self) -> Description:
+        number = len(self.classes) if self.task == "multi-label" else None
+        if number != (None if self.thresholds is None else len(self.thresholds)):
+            raise ValueError("`thresholds` must be one for each class of a multi-label network")
+        return self
 
-def describe_model(job: Job, head: LinearHead | KnnHead) -> Description:
+
+def describe_model(
+    job: Job, head: LinearHead | KnnHead, thresholds: Sequence[float] | None = None
+) -> Description:
     """Return what predicting needs to know of a run's network.
 
     Args:
         job: The run.
         head: The network's head.
+        thresholds: From which probability on each class is named, if an image may be of several.
     """
     spec = job.spec
     neighbours = None
@@ -89,8 +102,10 @@ def describe_model(job: Job, head: LinearHead | KnnHead) -> Description:
         stored = len(head.labels)
         neighbours = Neighbours(k=head.k, temperature=head.temperature, stored=stored)
     return Description(
+        task=job.plan.task,
         name=spec.name,
         classes=job.plan.classes,
+        thresholds=None if thresholds is None else tuple(thresholds),
         backbone=PartSpec(name=spec.backbone.name, options=spec.backbone.options),
         head=spec.head,
         neighbours=neighbours,
@@ -102,16 +117,21 @@ def describe_model(job: Job, head: LinearHead | KnnHead) -> Description:
     )
 
 
-def write_artifact(folder: Path, model: Model, job: Job) -> None:
+def write_artifact(
+    folder: Path, model: Model, job: Job, thresholds: Sequence[float] | None = None
+) -> None:
     """Write `model.safetensors` and `model.json`.
 
     Args:
         folder: The run directory.
         model: The trained network.
         job: The run.
+        thresholds: From which probability on each class is named, if an image may be of several.
     """
     write_tensors(folder / TENSORS, model.state_dict(), {"format": "pt"})
-    write_json(folder / DESCRIPTION, describe_model(job, model.head).model_dump(mode="json"))
+    write_json(
+        folder / DESCRIPTION, describe_model(job, model.head, thresholds).model_dump(mode="json")
+    )
 
 
 def read_artifact(folder: Path) -> tuple[Description, dict[str, torch.Tensor]]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from tlf.engine.metrics import Evaluation, measure
-from tlf.engine.solve import hold_out
+from tlf.engine.metrics import METRICS, Evaluation, measure
+from tlf.engine.solve import hold_out_items
 from tlf.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,18 +23,19 @@ def hold_out_selection(dataset: Dataset, share: float, seed: int) -> Dataset:
 
     Args:
         dataset: Has no test split.
-        share: Of each class, in (0, 1). Of a class of one image, nothing.
+        share: Of each class, in (0, 1). Of a class of one image, or one group of them, nothing.
         seed: Draws which.
 
     Raises:
         DataError: Every class has but one image.
     """
     train = dataset.splits["train"]
-    rest, held = hold_out([item.label for item in train], share=share, seed=seed)
+    rest, held = hold_out_items(train, share=share, seed=seed)
     if not len(held):
+        grouped = any(item.group is not None for item in train)
         raise DataError(
             "the strategy chooses among trained weights, and there is nothing to choose on: no class "
-            "has two images, of which one could be held out of train",
+            f"has two {'groups' if grouped else 'images'}, of which one could be held out of train",
             hint="add images, or a test split, or take a strategy that chooses nothing",
         )
     splits = {
@@ -54,12 +55,14 @@ class Score:
     """How good weights are: more images right, or as many at a lower loss.
 
     Attributes:
-        accuracy: In [0, 1].
+        value: Accuracy, or of multi-label data the mean average precision; in [0, 1].
         gain: The loss, negative: mean cross-entropy in nats.
+        metric: What the value is.
     """
 
-    accuracy: float
+    value: float
     gain: float
+    metric: str = field(default="accuracy", compare=False)
 
     @classmethod
     def of(cls, evaluation: Evaluation) -> Score:
@@ -68,12 +71,14 @@ class Score:
         Args:
             evaluation: Of at least one image.
         """
-        found = measure(evaluation, ("accuracy",))
-        return cls(found["accuracy"], -found["loss"])
+        metric = METRICS[evaluation.task][0]
+        found = measure(evaluation, (metric,))
+        # Where no image shows any class, the loss alone says what is better.
+        return cls(found.get(metric, 0.0), -found["loss"], metric)
 
     def as_json(self) -> dict[str, float]:
         """Return it as reports hold it."""
-        return {"accuracy": self.accuracy, "loss": -self.gain}
+        return {self.metric: self.value, "loss": -self.gain}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import precision_recall_fscore_support
 
+from tlf.engine.multilabel.classes import classification_of_labels
+
 if TYPE_CHECKING:
     import numpy.typing as npt
 
@@ -28,10 +30,19 @@ def classification(evaluation: Evaluation, classes: Sequence[str]) -> dict[str, 
         evaluation: Of at least one image.
         classes: Names of the classes.
     """
-    labels = evaluation.labels.numpy()
     scores = evaluation.probabilities.numpy()
+    if evaluation.task == "multi-label":
+        return classification_of_labels(
+            evaluation.shown,
+            scores,
+            evaluation.thresholds_of_classes,
+            classes,
+            evaluation.thresholds_chosen_on,
+        )
+    labels = evaluation.labels.numpy()
     predicted = scores.argmax(axis=1)
     return {
+        "task": "single-label",
         "classes": list(classes),
         "per_class": _per_class(labels, predicted, classes),
         "confusion": _confusion(labels, predicted),
@@ -113,7 +124,7 @@ def class_counts(items: Sequence[Item], classes: Sequence[str]) -> dict[str, Any
         items: The images.
         classes: Names of the classes.
     """
-    found: Mapping[int, int] = Counter(item.label for item in items)
+    found: Mapping[int, int] = Counter(label for item in items for label in item.labels)
     return {
         "images": len(items),
         "classes": {name: found.get(index, 0) for index, name in enumerate(classes)},

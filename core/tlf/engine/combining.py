@@ -46,7 +46,7 @@ def _greedy(count: int, look: Scorer) -> list[float]:
     taken, best = [first], scores[first]
     for index in others:
         found = look(_equal([*taken, index], count))
-        if found.accuracy >= best.accuracy:
+        if found.value >= best.value:
             taken, best = [*taken, index], found
     return _equal(taken, count)
 

@@ -41,6 +41,13 @@ __all__ = ["Cell", "Comparison", "Difference", "Gain", "Row", "Watcher", "compar
 
 SCHEMA_VERSION = 2
 
+#: What is said where images may have any number of classes.
+SUBSET_ACCURACY = (
+    "Images may have any number of classes here: rows are ranked and tested by subset accuracy, the "
+    "share of images whose classes are named exactly, with none missing and none too many. It is what "
+    "`accuracy` means in this comparison; `mean-average-precision` is among the other metrics."
+)
+
 
 @dataclass(frozen=True)
 class Group:
@@ -273,6 +280,7 @@ class _Comparer:
         self._registry = registry
         self._watcher = watcher
         self._metrics_on: list[str] = []
+        self._tasks: set[str] = set()
 
     def plan(self) -> None:
         """Plan every combination, so that what is wrong is found before anything runs."""
@@ -284,6 +292,7 @@ class _Comparer:
                 problems += error.problems
             else:
                 self._metrics_on.append(job.plan.metrics_on)
+                self._tasks.add(job.plan.task)
         if problems:
             raise SpecError(dict.fromkeys(problems), source=self._base.source)
 
@@ -362,7 +371,7 @@ class _Comparer:
             differences=tuple(differences),
             gains=tuple(gains),
             advice=self._advice(groups, rows, gains),
-            notes=tuple(results.notes()),
+            notes=(*results.notes(), *([SUBSET_ACCURACY] if "multi-label" in self._tasks else [])),
             cells=tuple(sorted(results.cells, key=lambda cell: order[cell.variant, cell.seed])),
         )
 

@@ -26,7 +26,7 @@ from tlf.engine.parts import (
 from tlf.engine.provenance import changes_since, parts_of_network, require_plugins
 from tlf.engine.solve.neighbours import KnnHead
 from tlf.errors import OutputError, PluginError, SpecError, did_you_mean
-from tlf.plugin import BackboneFamily, Device, Transform
+from tlf.plugin import BackboneFamily, Device, Task, Transform
 from tlf.registry import load_registry
 
 
@@ -40,6 +40,8 @@ class FinishedNetwork:
         device: Where it is.
         inference: Its backbone.
         head: Its head.
+        task: Whether an image is of exactly one class, or of any number of them.
+        thresholds: From which probability on each class is named, if of any number.
     """
 
     classes: tuple[str, ...]
@@ -47,6 +49,8 @@ class FinishedNetwork:
     device: Device
     inference: Inference
     head: torch.nn.Module
+    task: Task = "single-label"
+    thresholds: tuple[float, ...] = ()
 
     def views(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return images as evaluation sees them, uint8 `(N, 3, S, S)`.
@@ -124,6 +128,8 @@ def load_network(
         device=device,
         inference=Inference(model.backbone, device, chunk_size),
         head=model.head.eval(),
+        task=description.task,
+        thresholds=description.thresholds or (),
     )
 
 
@@ -156,7 +162,9 @@ def _build_head(description: Description, width: int) -> LinearHead | KnnHead:
         return LinearHead(width, classes, description.head.options.dropout)
     return KnnHead(
         torch.zeros(neighbours.stored, width),
-        torch.zeros(neighbours.stored, dtype=torch.int64),
+        torch.zeros(neighbours.stored, dtype=torch.int64)
+        if description.task == "single-label"
+        else torch.zeros(neighbours.stored, classes),
         classes,
         k=neighbours.k,
         temperature=neighbours.temperature,

@@ -38,14 +38,11 @@ def check_loaded(
         DataError: An image is in two splits, and that is an error.
     """
     splits = loaded.splits.values()
-    places = [
-        Place(split.name, item.id, split.classes[item.label])
-        for split in splits
-        for item in split.items
-    ]
+    places = [Place.of(split.name, item, split.classes) for split in splits for item in split.items]
     digests = [digest for split in splits for digest in split.digests]
     counts = count_images(loaded.splits, loaded.splits["train"].classes, places)
-    for finding in (*same_content(places, digests, leaks=leaks), *sizes_of_classes(counts)):
+    sizes = sizes_of_classes(counts, loaded.splits["train"].task)
+    for finding in (*same_content(places, digests, leaks=leaks), *sizes):
         if finding.severity == "error":
             raise _refused(finding)
         if finding.kind in _WARNED_OF and not _is_meant(finding, counts["train"]):

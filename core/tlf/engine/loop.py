@@ -193,7 +193,8 @@ class Trainer:
                 assert self.teacher is not None
                 taught = self.teacher.logits(of_teacher)
         else:
-            shares = one_hot(targets, len(self.plan.classes))
+            several = targets.is_floating_point()
+            shares = targets if several else one_hot(targets, len(self.plan.classes))
             images, targets = self.mixing.mix(self.feed.images(mine), shares, epoch, batch)
             inputs = self.feed.crossing_of(images)
             if self.teacher is not None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
+from tlf.engine.multilabel.loss import multilabel_loss
 from tlf.errors import Problem, SpecError, did_you_mean
 
 if TYPE_CHECKING:
+    from tlf.plugin import Task
     from tlf.spec.model import TrainingSpec
 
 
@@ -25,6 +27,7 @@ class Loss:
         weights: What each class counts for, float32 `(classes,)`; None for 1.
         teaching: Share of what a teacher says, in [0, 1].
         temperature: What the logits of both are divided by to be compared, more than 0.
+        several: Whether an image may be of any number of classes.
     """
 
     smoothing: float = 0.0
@@ -32,6 +35,7 @@ class Loss:
     weights: torch.Tensor | None = None
     teaching: float = 0.0
     temperature: float = 1.0
+    several: bool = False
 
     def __call__(
         self, logits: torch.Tensor, targets: torch.Tensor, taught: torch.Tensor | None = None
@@ -43,7 +47,8 @@ class Loss:
 
         Args:
             logits: Float32 `(N, classes)`.
-            targets: Int64 `(N,)`; or the share of each class, float32 `(N, classes)`.
+            targets: Int64 `(N,)`; or the share of each class, float32 `(N, classes)`: of one in all, or
+                of one each where an image may be of any number.
             taught: Logits of a teacher, float32 `(N, classes)`; None if there is none.
         """
         loss = self._of_targets(logits, targets)
@@ -54,9 +59,16 @@ class Loss:
     def _of_teacher(self, logits: torch.Tensor, taught: torch.Tensor) -> torch.Tensor:
         """Return how far the probabilities are from a teacher's: Kullback and Leibler's divergence.
 
+        Where an image may be of any number of classes it is the mean over them, as the loss is.
+
         The temperature squared keeps the gradients as large as those of the labels (Hinton et al.,
         2015, https://arxiv.org/abs/1503.02531, section 2).
         """
+        if self.several:
+            shares = (taught / self.temperature).sigmoid()
+            cross = multilabel_loss(logits / self.temperature, shares)
+            entropy = multilabel_loss(taught / self.temperature, shares)
+            return (cross - entropy) * self.temperature**2
         divergence = kl_div(
             log_softmax(logits / self.temperature, dim=1),
             log_softmax(taught / self.temperature, dim=1),
@@ -66,6 +78,10 @@ class Loss:
         return divergence * self.temperature**2
 
     def _of_targets(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self.several:
+            return multilabel_loss(
+                logits, targets, label_smoothing=self.smoothing, gamma=self.gamma
+            )
         if not self.gamma:
             if self.weights is None:
                 return cross_entropy(logits, targets, label_smoothing=self.smoothing)
@@ -99,18 +115,20 @@ def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
     return torch.nn.functional.one_hot(labels, classes).float()
 
 
-def loss_of(training: TrainingSpec, weights: torch.Tensor | None) -> Loss:
+def loss_of(training: TrainingSpec, weights: torch.Tensor | None, *, several: bool = False) -> Loss:
     """Return the loss that a spec asks for.
 
     Args:
         training: The training settings.
         weights: Of the classes, as `class_weights_of` returns them.
+        several: Whether an image may be of any number of classes.
     """
     gamma = training.loss.gamma if training.loss.name == "focal" else 0.0
     teacher = training.distillation
+    loss = Loss(training.label_smoothing, gamma, weights, several=several)
     if teacher is None:
-        return Loss(training.label_smoothing, gamma, weights)
-    return Loss(training.label_smoothing, gamma, weights, teacher.weight, teacher.temperature)
+        return loss
+    return replace(loss, teaching=teacher.weight, temperature=teacher.temperature)
 
 
 def class_weights_of(
@@ -136,27 +154,45 @@ def class_weights_of(
     return (weights * (len(labels) / (weights * counts).sum())).float()
 
 
-def check_class_weights(wanted: object, classes: Sequence[str]) -> None:
-    """Check that the weights of a spec are of classes that there are.
+def check_classes(training: TrainingSpec, classes: Sequence[str], task: Task) -> None:
+    """Check that what a spec says of the classes fits those that there are.
 
     Args:
-        wanted: `training.class_weights`.
+        training: The training settings.
         classes: Names of the classes.
+        task: Of the data set.
 
     Raises:
-        SpecError: Some are not.
+        SpecError: Some of it does not.
     """
-    if not isinstance(wanted, Mapping):
-        return
-    unknown = [name for name in wanted if name not in classes]
-    if unknown:
-        raise SpecError(
-            [
-                Problem(
-                    f"training.class_weights.{name}",
-                    f"`{name}` is no class of these images",
-                    did_you_mean(name, classes),
-                )
-                for name in unknown
-            ]
+    wanted = training.class_weights
+    names = wanted if isinstance(wanted, Mapping) else ()
+    problems = [
+        Problem(
+            f"training.class_weights.{name}",
+            f"`{name}` is no class of these images",
+            did_you_mean(name, classes),
         )
+        for name in names
+        if name not in classes
+    ]
+    if task == "multi-label":
+        problems += _of_single_labels(training)
+    if problems:
+        raise SpecError(problems)
+
+
+def _of_single_labels(training: TrainingSpec) -> Iterator[Problem]:
+    """Yield what a spec says that has no meaning where an image may be of any number of classes."""
+    given = {
+        "class_weights": training.class_weights is not None,
+        "sampling": training.sampling == "balanced",
+    }
+    for name, is_given in given.items():
+        if is_given:
+            yield Problem(
+                f"training.{name}",
+                "the images may be of several classes each, so that no class can be drawn, or counted, "
+                "without others",
+                "leave it out; the `focal` loss counts rare answers for more",
+            )

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
+
     from tlf.engine.metrics import Evaluation
     from tlf.plugin import Item
 
@@ -19,7 +21,7 @@ def prediction_lines(
     digests: Sequence[str],
     classes: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
-    """Yield a line for each image.
+    """Yield a line for each image; of any number of classes, `label` and `predicted` are lists.
 
     Args:
         evaluation: What the network said.
@@ -35,8 +37,21 @@ def prediction_lines(
         }
         yield {
             "id": item.id,
-            "label": classes[item.label],
-            "predicted": next(iter(probabilities)),
+            **_named(item, row, evaluation, classes),
             "probabilities": probabilities,
             "sha256": digest,
         }
+
+
+def _named(
+    item: Item, row: torch.Tensor, evaluation: Evaluation, classes: Sequence[str]
+) -> dict[str, Any]:
+    """Return what an image is and what it is taken for: a class, or a list of classes."""
+    if evaluation.task == "single-label":
+        likeliest = classes[int(row.topk(1).indices)]
+        return {"label": classes[item.labels[0]], "predicted": likeliest}
+    named = (row.numpy() >= evaluation.thresholds_of_classes).nonzero()[0]
+    return {
+        "label": [classes[label] for label in item.labels],
+        "predicted": [classes[index] for index in named.tolist()],
+    }

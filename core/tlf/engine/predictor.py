@@ -14,6 +14,7 @@ from PIL.Image import Image
 from tlf.data import UnreadableImageError, decode
 from tlf.discovery import describe
 from tlf.engine.finished import FinishedNetwork, load_network
+from tlf.engine.metrics import probabilities_of
 from tlf.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ class Prediction:
         label: Name of the likeliest class.
         probability: Its probability, in [0, 1].
         probabilities: Of the likeliest classes, in falling order.
+        labels: All classes that the image is taken to show, the likeliest first: `label` alone, or, if
+            it may show any number of them, those at least as likely as their thresholds.
     """
 
     source: str
     label: str
     probability: float
     probabilities: Mapping[str, float]
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,10 @@ class Predictor:
 
     def __init__(self, network: FinishedNetwork) -> None:
         self.classes = network.classes
+        #: Whether an image is of exactly one class, or of any number of them.
+        self.task = network.task
+        #: From which probability on each class is named, if an image may be of any number.
+        self.thresholds = dict(zip(network.classes, network.thresholds, strict=False))
         self._network = network
 
     def predict(
@@ -146,7 +154,7 @@ class Predictor:
     def _probabilities(self, loaded: list[torch.Tensor]) -> torch.Tensor:
         network = self._network
         _, logits = network.run(network.inputs(network.views(loaded)))
-        return logits.cpu().double().softmax(dim=1)
+        return probabilities_of(logits.cpu(), self.task)
 
     def _prediction(self, source: str, row: torch.Tensor, top: int | None) -> Prediction:
         count = len(self.classes) if top is None else min(top, len(self.classes))
@@ -156,7 +164,15 @@ class Predictor:
             for value, index in zip(likely.values, likely.indices, strict=True)
         }
         label = next(iter(probabilities))
-        return Prediction(source, label, probabilities[label], probabilities)
+        return Prediction(source, label, probabilities[label], probabilities, self._labels(row))
+
+    def _labels(self, row: torch.Tensor) -> tuple[str, ...]:
+        """Return the names of all classes that an image is taken to show."""
+        if self.task == "single-label":
+            return (self.classes[int(row.topk(1).indices)],)
+        order = row.argsort(descending=True, stable=True).tolist()
+        names = [(self.classes[index], float(row[index])) for index in order]
+        return tuple(name for name, value in names if value >= self.thresholds[name])
 
 
 def load(run: str | Path, *, warn: Callable[[str], None] = warnings.warn) -> Predictor:

@@ -15,7 +15,8 @@ import torch
 from tlf.data import batches_per_epoch
 from tlf.data.threads import core_count
 from tlf.engine.choosing import SELECTION, hold_out_selection
-from tlf.engine.losses import check_class_weights
+from tlf.engine.losses import check_classes
+from tlf.engine.metrics import check_metrics
 from tlf.engine.model import LinearHead, outline_of
 from tlf.engine.network import chunk_size_of
 from tlf.engine.parts import (
@@ -111,9 +112,10 @@ def prepare(spec: RunSpec, folder: Path, registry: Registry) -> Job:
     config = input_config_of(family, model, default_weights=default_weights)
     transform = make_transform(registry, spec.transforms, config)
     dataset = open_source(make_source(registry, spec.data, folder))
-    check_class_weights(spec.training.class_weights, dataset.classes)
+    check_metrics(spec.evaluation.metrics, dataset.task)
+    check_classes(spec.training, dataset.classes, dataset.task)
     if spec.training.distillation is not None:
-        check_teacher(spec.training.distillation.teacher, folder, registry, dataset.classes)
+        check_teacher(spec.training.distillation.teacher, folder, registry, dataset)
     device = make_device(registry, spec.device, lambda why: _unavailable(spec.device.name, why))
     device = fitted_device(device, family)
 
@@ -275,6 +277,7 @@ def _resolve(
         selection_on="validation" if "test" in splits else held_out,
         weights_from=_weights_from(steps),
         seed=spec.seed,
+        task=dataset.task,
     )
 
 

@@ -18,7 +18,7 @@ from tlf.engine.determinism import operations_explained
 from tlf.engine.generators import forked_generators
 from tlf.engine.inference import Inference, empty_rows
 from tlf.engine.loop import training_loss
-from tlf.engine.losses import loss_of
+from tlf.engine.losses import loss_of, one_hot
 from tlf.engine.memory import memory_explained
 from tlf.engine.model import Model
 from tlf.engine.optimizer import StepOptimizer
@@ -135,9 +135,12 @@ def _train_copy(
     copy = deepcopy(model)
     copy.thaw(step.trainable)
     optimizer = StepOptimizer(copy, step, job.spec.training, job.device.precision)
+    several = job.plan.task == "multi-label"
     labels = torch.arange(len(inputs), device=inputs.device) % len(job.plan.classes)
+    if several:
+        labels = one_hot(labels, len(job.plan.classes))
     # What the classes count for changes no size, and no time.
-    loss = loss_of(job.spec.training, None)
+    loss = loss_of(job.spec.training, None, several=several)
     seconds = []
     for _ in range(batches):
         started = time.perf_counter()

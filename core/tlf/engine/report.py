@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tlf.engine.classification import classification, describe_data
 from tlf.engine.losses import class_weights_of
 from tlf.engine.metrics import accuracy_interval
+from tlf.engine.multilabel.metrics import mean_average_precision_interval
 
 if TYPE_CHECKING:
     from tlf.data import Loaded
@@ -75,7 +76,7 @@ class Progress:
 
 
 def describe_step(
-    step: PlannedStep, *, seconds: float, work: Work, accuracy: float | None
+    step: PlannedStep, *, seconds: float, work: Work, metrics: Mapping[str, float]
 ) -> dict[str, Any]:
     """Return what the report holds of a finished step.
 
@@ -83,7 +84,7 @@ def describe_step(
         step: The step.
         seconds: How long it took.
         work: What its frozen part took.
-        accuracy: After its last epoch, on validation images.
+        metrics: After its last epoch, of validation images.
     """
     return {
         "name": step.name,
@@ -91,7 +92,8 @@ def describe_step(
         "trainable_parameters": step.trainable_parameters,
         "frozen_parameters": step.frozen_parameters,
         "seconds": seconds,
-        "accuracy": accuracy,
+        "accuracy": metrics.get("accuracy"),
+        "mean_average_precision": metrics.get("mean-average-precision"),
         "cache": {
             **asdict(step.cache),
             "prefix_seconds": work.prefix_seconds,
@@ -148,6 +150,7 @@ def build_report(
         "name": plan.name,
         "strategy": plan.strategy,
         "backbone": plan.backbone["name"],
+        "task": plan.task,
         "num_classes": len(plan.classes),
         "seed": plan.seed,
         "precision": plan.device["precision"],
@@ -162,6 +165,7 @@ def build_report(
         "accuracy_interval": list(accuracy_interval(metrics["accuracy"], count))
         if "accuracy" in metrics
         else None,
+        "mean_average_precision_interval": _precision_interval(evaluation, metrics),
         "classification": classification(evaluation, plan.classes),
         "class_weights": _class_weights(job, loaded),
         "resumed": progress.resumed,
@@ -185,3 +189,11 @@ def _class_weights(job: Job, loaded: Loaded) -> dict[str, float] | None:
     classes, labels = job.plan.classes, loaded.splits["train"].labels
     weights = class_weights_of(job.spec.training, classes, labels)
     return None if weights is None else dict(zip(classes, weights.tolist(), strict=True))
+
+
+def _precision_interval(evaluation: Evaluation, metrics: Mapping[str, float]) -> list[float] | None:
+    if "mean-average-precision" not in metrics:
+        return None
+    scores = evaluation.probabilities.numpy()
+    found = mean_average_precision_interval(evaluation.shown, scores)
+    return None if found is None else list(found)

@@ -383,7 +383,9 @@ class Running:
         split = self.loaded.splits[self.job.plan.metrics_on]
         lines = prediction_lines(evaluation, split.items, split.digests, split.classes)
         self.directory.write_json_lines("predictions.jsonl", lines)
-        write_artifact(self.directory.path, self.model, self.job)
+        several = evaluation.task == "multi-label"
+        thresholds = evaluation.thresholds_of_classes.tolist() if several else None
+        write_artifact(self.directory.path, self.model, self.job, thresholds)
         self.progress.images_decoded += self.loaded.images_decoded
         work = self.boundary.features.work
         self.progress.seconds["prefix"] = work.prefix_seconds

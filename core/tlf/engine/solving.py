@@ -14,7 +14,7 @@ from tlf.engine.solve import (
     KS,
     STRENGTHS,
     Blocks,
-    hold_out,
+    hold_out_items,
     solve_logistic,
     solve_neighbours,
 )
@@ -63,7 +63,7 @@ class HeadSolver:
                 split = self.loaded.splits[on]
                 held = self._blocks(split, range(len(split)), evaluated=True)
             else:
-                rest, chosen_on = hold_out(train.labels, seed=self.plan.seed)
+                rest, chosen_on = hold_out_items(train.items, seed=self.plan.seed)
                 on, fitted = "images held out of train", rest.tolist()
                 held = self._blocks(train, chosen_on.tolist(), evaluated=True)
                 if not len(chosen_on):

@@ -108,7 +108,8 @@ class Stepper:
     def __post_init__(self) -> None:
         training, labels = self.job.spec.training, self.loaded.splits["train"].labels
         weights = class_weights_of(training, self.job.plan.classes, labels)
-        self.loss = loss_of(training, weights)
+        several = self.job.plan.task == "multi-label"
+        self.loss = loss_of(training, weights, several=several)
 
     def carry_out(self, saved: State | None = None) -> Evaluation:
         """Carry out every step, and return what is reported.
@@ -164,12 +165,24 @@ class Stepper:
         if self.best is not None:
             self.progress.kept = self.best.as_json()
             if self.best.step != step.name:
-                feed = self.end_with_best(self.best)
-                evaluation = None
+                feed, evaluation = self.end_with_best(self.best), None
+        return self.reported(feed, evaluation)
+
+    def reported(self, feed: Feed, evaluation: Evaluation | None) -> Evaluation:
+        """Return what is reported of the network that all steps have come to.
+
+        Args:
+            feed: Makes what goes into the part that learned last.
+            evaluation: What the network says about the validation images, if that is known.
+        """
+        plan = self.job.plan
         if self.job.adapted is not None:
             feed, evaluation = merge(self, self.job.adapted), None
         if plan.metrics_on != "validation" or evaluation is None:
             evaluation = self.evaluate(plan.metrics_on, feed)
+        if plan.task == "multi-label" and plan.selection_on is not None:
+            chosen = self.evaluate(plan.selection_on, feed)
+            evaluation = evaluation.with_thresholds(chosen, plan.selection_on)
         return evaluation
 
     def carry_out_step(
@@ -227,7 +240,7 @@ class Stepper:
         self.boundary.features.entries = {}
         self.say(
             f"ends with the weights of step {best.step}: "
-            f"{best.score.accuracy:.1%} of the images to choose on"
+            f"{_said(best.score)} the images to choose on"
         )
         return Feed(self.boundary.features, 0, 0)
 
@@ -555,7 +568,7 @@ class Stepper:
             step,
             seconds=time.perf_counter() - started,
             work=work,
-            accuracy=metrics.get("accuracy"),
+            metrics=metrics,
         )
         self.progress.steps.append({**described, **more})
         index = len(self.progress.steps) - 1
@@ -678,5 +691,12 @@ def _told(step: PlannedStep, watch: Watch, taken: int) -> str:
         return f"step {step.name} is undone{end}: no gain on the images to choose on"
     return (
         f"step {step.name} ends{end} with the weights of epoch {watch.epoch}: "
-        f"{watch.best.accuracy:.1%} of the images to choose on, {watch.before.accuracy:.1%} before"
+        f"{_said(watch.best)} the images to choose on, {watch.before.value:.1%} before"
     )
+
+
+def _said(score: Score) -> str:
+    """Say how good weights are, up to what that is measured on."""
+    if score.metric == "accuracy":
+        return f"{score.value:.1%} of"
+    return f"a {score.metric.replace('-', ' ')} of {score.value:.1%} on"

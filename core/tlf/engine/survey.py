@@ -75,7 +75,7 @@ def survey(dataset: Dataset) -> Survey:
         for split, items in dataset.splits.items()
     }
     check_what_is_left(dataset, readable, unreadable)
-    labels = Counter(item.label for item in dataset.splits["train"])
+    labels = Counter(label for item in dataset.splits["train"] for label in item.labels)
     by_side = sorted(headers, key=lambda one: (min(one.width, one.height), one.width * one.height))
     return Survey(
         splits={split: len(items) for split, items in dataset.splits.items()},

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tlf.engine.features import Fetched
     from tlf.engine.parts import Made
     from tlf.engine.prepare import Job
-    from tlf.plugin import Backbone, BackboneFamily, Device
+    from tlf.plugin import Backbone, BackboneFamily, Dataset, Device
     from tlf.registry import Registry
     from tlf.spec.model import BackboneSpec, TeacherSpec
 
@@ -206,16 +206,14 @@ class Teacher:
         }
 
 
-def check_teacher(
-    wanted: TeacherSpec, folder: Path, registry: Registry, classes: Sequence[str]
-) -> None:
+def check_teacher(wanted: TeacherSpec, folder: Path, registry: Registry, dataset: Dataset) -> None:
     """Check what can be checked of a teacher before anything is loaded.
 
     Args:
         wanted: What the spec says.
         folder: What relative paths in it start from.
         registry: The installed plugins.
-        classes: Names of the classes.
+        dataset: What is to be learned.
 
     Raises:
         TlfError: It is not there, or does not know the classes.
@@ -223,7 +221,14 @@ def check_teacher(
     if wanted.run is not None:
         run = resolve_path(folder, str(wanted.run), f"{_PATH}.run")
         description, _ = read_artifact(run)
-        _columns(description.classes, classes, run)
+        _columns(description.classes, dataset.classes, run)
+        if description.task != dataset.task:
+            problem = Problem(
+                f"{_PATH}.run",
+                f"the network of `{run}` is {description.task}, and the images are {dataset.task}",
+                "teach by a run on images with such labels, or by a `backbone`",
+            )
+            raise SpecError([problem])
     if wanted.backbone is not None:
         _find(wanted.backbone, folder, registry)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from tlf.planning.caching import StepCache
 from tlf.planning.rules import check_steps
-from tlf.plugin import Budget, Combine, Outline, Solve, Step, TopStages, Train
+from tlf.plugin import Budget, Combine, Outline, Solve, Step, Task, TopStages, Train
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ class RunPlan:
             `selection`, held out of train, if a step chooses among trained weights.
         weights_from: Which weights are reported.
         seed: The run's seed.
+        task: Whether an image is of exactly one class, or of any number of them.
     """
 
     name: str
@@ -141,6 +142,7 @@ class RunPlan:
     selection_on: str | None
     weights_from: str
     seed: int
+    task: Task = "single-label"
 
     @property
     def epochs(self) -> int:

@@ -25,10 +25,12 @@ from tlf.plugin.interfaces import (
     Options,
     Precision,
     Strategy,
+    Task,
     Transform,
     WeightsInfo,
 )
 from tlf.plugin.outline import HEAD, GroupKind, Outline, PlanError, StageOutline
+from tlf.plugin.splitting import split_items
 from tlf.plugin.steps import Budget, Choice, Combine, Plateau, Solve, Step, TopStages, Train
 
 if TYPE_CHECKING:
@@ -69,12 +71,14 @@ __all__ = [
     "StepFinished",
     "StepStarted",
     "Strategy",
+    "Task",
     "TopStages",
     "Train",
     "Transform",
     "WeightsInfo",
     "hookimpl",
     "resolve_path",
+    "split_items",
     "to_rgb",
 ]
 

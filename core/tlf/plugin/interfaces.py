@@ -8,7 +8,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -417,6 +417,10 @@ class DeviceBackend(abc.ABC, Generic[OptionsT]):
         """Return the device, ready to run. Called only if it is available."""
 
 
+#: Whether an image is of exactly one class, or of any number of them.
+Task: TypeAlias = Literal["single-label", "multi-label"]
+
+
 @dataclass(frozen=True)
 class Item:
     """One labelled image.
@@ -424,17 +428,27 @@ class Item:
     Attributes:
         id: Unique within its data set and the same in every run: a path below the data's folder, say.
             One line of text, as the names of classes and the notes are.
-        label: Index of its class in `Dataset.classes`.
+        label: Index of its class in `Dataset.classes`. In a multi-label data set a tuple of such
+            indices, each once and in rising order; it is empty if the image shows none of the classes.
         read: Returns the bytes of an image file, or the pixels as uint8 `(H, W)` or `(H, W, 3)`.
             Must work in another thread or process.
         path: The file whose bytes `read` returns, if it returns a file's bytes. Its content is then
             not read again to see that it is still the same: its size and times tell.
+        group: What it belongs together with: photographs of one patient, frames of one film. Items
+            of one group are never in two splits, and whatever is held out of train takes or leaves
+            the whole of it. One line of text; None for an item on its own.
     """
 
     id: str
-    label: int
+    label: int | tuple[int, ...]
     read: Callable[[], bytes | np.ndarray]
     path: Path | None = None
+    group: str | None = None
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        """Indices of all its classes: one, or in a multi-label data set any number."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
 
 
 @dataclass(frozen=True)
@@ -444,13 +458,15 @@ class Dataset:
     Attributes:
         classes: Names of the classes; an item's label is an index into them. At least two.
         splits: Items by split, in a fixed order: `train` and `validation`, perhaps `test`. No item
-            is in two splits.
+            is in two splits, and no group.
         notes: What a user should know about how the data were read: what was passed over, say.
+        task: Whether an image is of exactly one class, or of any number of them.
     """
 
     classes: tuple[str, ...]
     splits: Mapping[str, Sequence[Item]]
     notes: tuple[str, ...] = ()
+    task: Task = "single-label"
 
 
 class DataSource(abc.ABC, Generic[OptionsT]):

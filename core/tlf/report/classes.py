@@ -9,6 +9,7 @@ from typing import Any
 
 from tlf.report.blocks import Beside, Block, Cell, Chart, Charts, Column, Section, Table, Text
 from tlf.report.drawing import MUTED, SERIES, Canvas, chart
+from tlf.report.labels import label_table
 from tlf.report.reading import RunFiles
 from tlf.report.words import NOTHING, count, counted, decimal, percent, short
 
@@ -36,7 +37,9 @@ def classes_section(files: RunFiles) -> Section:
     if len(classes) > 2 and confusion:
         pairs = _pairs(classes, confusion)
         tables.append(pairs if pairs.rows else Text("No image was taken for another class."))
-    if measured.get("per_class"):
+    if measured.get("task") == "multi-label":
+        blocks.append(label_table(measured))
+    elif measured.get("per_class"):
         tables.append(_per_class(measured["per_class"]))
     if tables:
         blocks.append(Beside(tables))

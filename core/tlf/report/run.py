@@ -79,6 +79,11 @@ def _lead(report: dict[str, Any]) -> str:
     metrics = report.get("metrics") or {}
     images, split = report.get("images_measured"), report.get("metrics_on") or "measured"
     of = f"{counted(images, f'{split} image')}" if images else f"the {split} images"
+    if "mean-average-precision" in metrics:
+        bounds = report.get("mean_average_precision_interval")
+        within = f" (95% interval {interval(bounds)}, by bootstrap over images)" if bounds else ""
+        value = percent(metrics["mean-average-precision"])
+        return f"Mean average precision {value} on {of}{within}."
     if "accuracy" not in metrics:
         values = [f"{metric_name(name)} {metric(name, x)}" for name, x in metrics.items()]
         return f"{', '.join(values)}, on {of}." if values else ""
@@ -91,13 +96,16 @@ def _result(files: RunFiles) -> list[Block]:
     """Return the metrics, and what they are of."""
     report = files.report
     metrics = report.get("metrics") or {}
-    bounds = report.get("accuracy_interval")
+    bounds = {
+        "accuracy": report.get("accuracy_interval"),
+        "mean-average-precision": report.get("mean_average_precision_interval"),
+    }
     timings = report.get("timings") or {}
     measured = [
         (
             metric_title(name),
             metric(name, value)
-            + (f" ({interval(bounds)})" if name == "accuracy" and bounds else ""),
+            + (f" ({interval(within)})" if (within := bounds.get(name)) else ""),
         )
         for name, value in metrics.items()
     ]

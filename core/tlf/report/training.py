@@ -10,7 +10,17 @@ from typing import Any
 from tlf.report.blocks import Beside, Block, Cell, Chart, Charts, Column, Section, Table, Text, bars
 from tlf.report.drawing import DASHES, LINE, MARKERS, MUTED, SERIES, Canvas, chart
 from tlf.report.reading import RunFiles
-from tlf.report.words import NOTHING, count, counted, decimal, percent, seconds, size
+from tlf.report.words import (
+    NOTHING,
+    count,
+    counted,
+    decimal,
+    metric_name,
+    metric_title,
+    percent,
+    seconds,
+    size,
+)
 
 #: What a run spends its time on, in words.
 _WORK = {
@@ -68,7 +78,7 @@ def _curves(records: Sequence[dict[str, Any]]) -> list[Chart]:
 
     settled = [record for record in records if not record.get("train")]
     charts = []
-    for metric in ("loss", "accuracy"):
+    for metric in ("loss", "accuracy", "mean-average-precision"):
         parts = ("train", "validation", "selection")
         names = ("training", "validation", "held out to choose on")
         lines = [
@@ -114,7 +124,7 @@ def _curve(
     return chart(
         f"curve-{metric}",
         partial(_paint_curve, metric=metric, lines=lines, settled=settled, spans=spans),
-        caption=f"{metric.capitalize()} after each epoch",
+        caption=f"{metric_title(metric)} after each epoch",
         description=f"{'. '.join(said)}.{steps if len(spans) > 1 else ''}",
     )
 
@@ -130,7 +140,7 @@ def _paint_curve(
     from matplotlib.ticker import MaxNLocator
 
     axes = canvas.axes
-    factor = 100 if metric == "accuracy" else 1
+    factor = 1 if metric == "loss" else 100
     for line in lines:
         epochs, values = zip(*line.points, strict=True)
         axes.plot(
@@ -155,7 +165,7 @@ def _paint_curve(
         )
     _paint_steps(canvas, spans)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("loss" if metric == "loss" else "accuracy, %")
+    axes.set_ylabel("loss" if metric == "loss" else f"{metric_name(metric)}, %")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     canvas.legend()
 
@@ -190,6 +200,9 @@ def _steps_table(files: RunFiles) -> Table:
     kinds = {step["name"]: step.get("kind", "") for step in files.plan.get("steps") or ()}
     words = {"train": "gradient descent", "lbfgs": "solved: L-BFGS", "knn": "nearest neighbours",
              "combine": "averages weights"}  # fmt: skip
+    several = report.get("task") == "multi-label"
+    key = "mean_average_precision" if several else "accuracy"
+    title = "Mean average precision" if several else "Accuracy"
     rows = []
     for number, step in enumerate(report["steps"], 1):
         kind = kinds.get(step["name"], "")
@@ -200,7 +213,7 @@ def _steps_table(files: RunFiles) -> Table:
                 Cell(count(step.get("epochs"))),
                 Cell(count(step.get("trainable_parameters"))),
                 Cell(count(step.get("frozen_parameters"))),
-                Cell(percent(step.get("accuracy"))),
+                Cell(percent(step.get(key))),
             ]
         )
     columns = [
@@ -209,9 +222,9 @@ def _steps_table(files: RunFiles) -> Table:
         Column("Epochs", numeric=True),
         Column("Trainable", numeric=True, hint="parameters that learn"),
         Column("Frozen", numeric=True, hint="parameters that do not"),
-        Column("Accuracy", numeric=True, hint="of validation images, after the step"),
+        Column(title, numeric=True, hint="of validation images, after the step"),
     ]
-    return Table("Steps, with accuracy on validation images after each", columns, rows)
+    return Table(f"Steps, with {title.lower()} on validation images after each", columns, rows)
 
 
 def _chosen(step: dict[str, Any]) -> str:

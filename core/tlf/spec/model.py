@@ -14,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 FORBID = ConfigDict(extra="forbid", frozen=True)
 
-Metric = Literal["accuracy", "balanced-accuracy", "macro-f1", "top-5-accuracy"]
+Metric = Literal[
+    "accuracy",
+    "balanced-accuracy",
+    "macro-f1",
+    "mean-average-precision",
+    "micro-f1",
+    "subset-accuracy",
+    "top-5-accuracy",
+]
 
 
 class _NamedSpec(BaseModel):
@@ -290,10 +298,12 @@ class EvaluationSpec(BaseModel):
 
     model_config = FORBID
 
-    metrics: tuple[Metric, ...] = Field(
-        default=("accuracy", "balanced-accuracy", "macro-f1", "top-5-accuracy"),
+    metrics: tuple[Metric, ...] | None = Field(
+        default=None,
         min_length=1,
-        description="`top-5-accuracy` is left out where there are five classes or fewer.",
+        description="null for those of the task: `accuracy`, `balanced-accuracy`, `macro-f1` and "
+        "`top-5-accuracy` (left out where there are five classes or fewer); of multi-label data "
+        "`mean-average-precision`, `macro-f1`, `micro-f1` and `subset-accuracy`.",
     )
     selection: float = Field(
         default=0.2,

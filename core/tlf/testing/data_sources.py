@@ -10,12 +10,13 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 from unittest import mock
 
 from tlf.discovery import describe
-from tlf.plugin import Dataset, DataSourceDeclaration, Item
+from tlf.plugin import Dataset, DataSourceDeclaration, Item, Task
 from tlf.registry import load_target
 from tlf.testing.promises import (
     ContractError,
@@ -103,15 +104,54 @@ def check_labels_name_classes(entry: Entry) -> None:
         count = len(dataset.classes)
         require(count >= 2, f"there must be two classes or more, not {count}")
         require(len(set(dataset.classes)) == count, "class names must be unique")
+        require(
+            dataset.task in get_args(Task),
+            f"`task` must be one of {list(get_args(Task))}, not {dataset.task!r}",
+        )
         for item in (item for items in dataset.splits.values() for item in items):
-            require(
-                type(item.label) is int and 0 <= item.label < count,
-                f"labels must be of type `int`, from 0 to {count - 1}, not {item.label!r} as that of "
-                f"`{item.id}` is",
-            )
-        trained = {item.label for item in dataset.splits["train"]}
+            _check_label(item, dataset.task, count)
+        trained = {label for item in dataset.splits["train"] for label in item.labels}
         missing = [name for label, name in enumerate(dataset.classes) if label not in trained]
         require(not missing, f"every class needs an item in `train`, and {missing} have none")
+
+
+def _check_label(item: Item, task: Task, count: int) -> None:
+    several = task == "multi-label"
+    require(
+        isinstance(item.label, tuple) if several else type(item.label) is int,
+        f"labels must be of type `{'tuple' if several else 'int'}` in a {task} data set, not "
+        f"{item.label!r} as that of `{item.id}` is",
+    )
+    require(
+        all(type(label) is int and 0 <= label < count for label in item.labels),
+        f"labels must be of type `int`, from 0 to {count - 1}, not {item.label!r} as that of "
+        f"`{item.id}` is",
+    )
+    require(
+        all(one < other for one, other in pairwise(item.labels)),
+        f"the labels of an item must be each there once, and rise, unlike {item.label!r} of "
+        f"`{item.id}`",
+    )
+
+
+def check_groups_stay_together(entry: Entry) -> None:
+    """No group is in two splits, and the name of one is a text."""
+    with _opened(entry) as dataset:
+        split_of: dict[str, str] = {}
+        for split, items in dataset.splits.items():
+            for item in items:
+                group = item.group
+                if group is None:
+                    continue
+                require(
+                    isinstance(group, str) and group,
+                    f"`group` must be a text or None, not {group!r} as that of `{item.id}` is",
+                )
+                require(
+                    split_of.setdefault(group, split) == split,
+                    f"a group must be in one split, and `{group}` is in `{split_of[group]}` and in "
+                    f"`{split}`",
+                )
 
 
 def check_order_is_stable(entry: Entry) -> None:
@@ -122,14 +162,15 @@ def check_order_is_stable(entry: Entry) -> None:
             second = _open(entry, folder, options)
     require(
         _contents(first) == _contents(second),
-        "opened twice, `classes`, ids, labels or their order differ: sort what you list, and draw "
-        "nothing without a seed",
+        "opened twice, `classes`, ids, labels, groups or their order differ: sort what you "
+        "list, and draw nothing without a seed",
     )
 
 
 def _contents(dataset: Dataset) -> object:
     splits = {
-        name: [(item.id, item.label) for item in items] for name, items in dataset.splits.items()
+        name: [(item.id, item.label, item.group) for item in items]
+        for name, items in dataset.splits.items()
     }
     return list(dataset.classes), splits
 
@@ -262,6 +303,7 @@ def _as_bytes(content: Any) -> bytes:  # noqa: ANN401
 CHECKS = (
     check_splits_are_disjoint,
     check_labels_name_classes,
+    check_groups_stay_together,
     check_order_is_stable,
     check_recognises_what_it_can_read,
     check_items_can_be_read_anywhere,

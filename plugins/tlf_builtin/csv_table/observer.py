@@ -32,6 +32,8 @@ class CsvTable(Observer[CsvOptions]):
     _columns: tuple[str, ...] = ()
     #: Whether a step follows its epochs on the images to choose on.
     _chooses: bool = False
+    #: By which metric.
+    _chosen_by: str = "accuracy"
     _epoch: int = 0
 
     def run_started(self, event: RunStarted) -> None:
@@ -48,6 +50,8 @@ class CsvTable(Observer[CsvOptions]):
             self._go_on(event.directory / "metrics.jsonl")
         else:
             self._file.touch(exist_ok=False)
+        if event.plan["task"] == "multi-label":
+            self._chosen_by = "mean-average-precision"
         steps = event.plan["steps"]
         self._chooses = any(
             step["patience"] is not None or step["undo"] or step.get("keep_best") for step in steps
@@ -118,7 +122,7 @@ class CsvTable(Observer[CsvOptions]):
             "step",
             "train_loss",
             *(f"validation_{name}" for name in validation),
-            *(("selection_loss", "selection_accuracy") if self._chooses else ()),
+            *(("selection_loss", f"selection_{self._chosen_by}") if self._chooses else ()),
             "train_seconds",
             "data_seconds",
             "prefix_seconds",

@@ -38,7 +38,7 @@ class Digits(DataSource[DigitsOptions]):
         ]
         by_digit: Mapping[int, list[Item]] = defaultdict(list)
         for item in items[:FIRST_TEST_IMAGE]:
-            by_digit[item.label].append(item)
+            by_digit[item.labels[0]].append(item)
         train = [item for digit in sorted(by_digit) for item in self._draw(by_digit[digit])]
         validation = [
             item for digit in sorted(by_digit) for item in by_digit[digit][:VALIDATION_IMAGES]
@@ -54,7 +54,7 @@ class Digits(DataSource[DigitsOptions]):
 
     def _draw(self, items: list[Item]) -> list[Item]:
         pool = items[VALIDATION_IMAGES:]
-        generator = np.random.default_rng([self.options.seed, pool[0].label])
+        generator = np.random.default_rng([self.options.seed, pool[0].labels[0]])
         order = generator.permutation(len(pool))[: self.options.shots]
         return [pool[index] for index in sorted(order)]
 

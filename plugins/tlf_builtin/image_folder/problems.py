@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from tlf.errors import DataError
-from tlf_builtin.image_folder.roles import by_role
 from tlf_builtin.image_folder.scan import Scan, scan
+from tlf_builtin.roles import by_role
 
 
 def check_classes(found: Scan) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from tlf.errors import DataError
 from tlf.plugin.images import files_below, is_image_file, list_folder
 from tlf_builtin.image_folder.problems import listed
-from tlf_builtin.image_folder.roles import by_role
+from tlf_builtin.roles import by_role
 
 
 def recognise(folder: Path) -> Mapping[str, object] | None:

@@ -18,10 +18,10 @@ from tlf_builtin.image_folder.problems import (
     check_same_classes,
 )
 from tlf_builtin.image_folder.recognise import recognise
-from tlf_builtin.image_folder.roles import is_role
 from tlf_builtin.image_folder.scan import Scan, check_folder, scan
 from tlf_builtin.image_folder.shots import keep_shots
 from tlf_builtin.image_folder.split import split_class
+from tlf_builtin.roles import is_role
 
 #: Control characters, halves of surrogate pairs, and what else begins a new line.
 _NOT_SHOWN = frozenset({"Cc", "Cs", "Zl", "Zp"})

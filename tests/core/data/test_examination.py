@@ -1,5 +1,7 @@
 """A data set with one fault has that finding and no other; one without a fault has none."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -249,3 +251,24 @@ def test_progress_is_told_image_by_image():
         progress=lambda *numbers: told.append(numbers),
     )
     assert told == [(number, 26) for number in range(1, 27)]
+
+
+def test_images_of_several_classes_are_counted_once_and_those_of_none_are_noted():
+    whole = dataset()
+    labels = {"train/cat/0": (0, 1), "train/cat/1": ()}
+    splits = {
+        split: [replace(one, label=labels.get(one.id, (one.label,))) for one in items]
+        for split, items in whole.splits.items()
+    }
+    found = examine(
+        replace(whole, splits=splits, task="multi-label"),
+        image_size=64,
+        unreadable="error",
+        leaks="error",
+        workers=0,
+    )
+    assert kinds(found) == {"few-images": "warning", "without-class": "note"}
+    assert found.images == {"train": 20, "validation": 6}
+    assert found.counts["train"] == {"cat": 9, "dog": 11}
+    (note,) = found.as_json()["findings"][1:]
+    assert note["examples"][0]["images"] == [{"split": "train", "id": "train/cat/1", "label": ()}]

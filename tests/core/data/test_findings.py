@@ -2,7 +2,13 @@
 
 import pytest
 
-from tlf.data.findings import Place, count_images, same_content, sizes_of_classes
+from tlf.data.findings import (
+    Place,
+    count_images,
+    same_content,
+    sizes_of_classes,
+    without_class,
+)
 
 
 def findings(*rows, leaks="error"):
@@ -94,3 +100,26 @@ def test_images_are_counted_by_split_and_class():
         "train": {"cat": 2, "dog": 0},
         "test": {"cat": 0, "dog": 1},
     }
+
+
+def test_of_images_with_several_labels_each_class_is_counted_and_a_conflict_has_its_own_words():
+    both, one, none = ("cat", "dog"), ("cat",), ()
+    found = findings(("train", "a", both, "1"), ("train", "b", one, "1"))
+    assert found["label-conflict"].message == "1 image is there with different labels"
+    assert found["label-conflict"].hint == "give the same labels to all copies of an image"
+    places = [
+        Place("train", name, label) for name, label in zip("abc", (both, one, none), strict=True)
+    ]
+    assert count_images(["train"], ["cat", "dog"], places) == {"train": {"cat": 2, "dog": 1}}
+    assert [place.shown for place in places] == ["cat and dog", "cat", "no class"]
+    [note] = without_class(places)
+    assert (note.kind, note.severity, ids(note)) == ("without-class", "note", [["c"]])
+
+
+def test_imbalance_of_several_labels_is_seen_by_macro_f1():
+    (finding,) = [
+        one
+        for one in sizes_of_classes({"train": {"cat": 300, "dog": 20}}, "multi-label")
+        if one.kind == "imbalance"
+    ]
+    assert "`micro-f1` hides the small ones" in finding.hint

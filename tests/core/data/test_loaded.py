@@ -249,6 +249,29 @@ def test_the_number_of_threads_of_torch_is_left_as_it_was(make_dataset, transfor
     assert found == [before]
 
 
+def _with_first(dataset, **changes):
+    first, *others = dataset.splits["train"]
+    splits = {**dataset.splits, "train": [replace(first, **changes), *others]}
+    return replace(dataset, splits=splits)
+
+
+def _several(dataset, labels):
+    """Return a multi-label data set in which one image has these labels."""
+    splits = {
+        name: [replace(item, label=(item.label,)) for item in items]
+        for name, items in dataset.splits.items()
+    }
+    return _with_first(replace(dataset, splits=splits, task="multi-label"), label=labels)
+
+
+def _grouped(dataset, group):
+    splits = {
+        name: [replace(item, group=group) for item in items]
+        for name, items in dataset.splits.items()
+    }
+    return replace(dataset, splits=splits)
+
+
 def _renamed(dataset, identity):
     first, *others = dataset.splits["train"]
     splits = {**dataset.splits, "train": [replace(first, id=identity), *others]}
@@ -279,6 +302,14 @@ def _renamed(dataset, identity):
         ),
         (lambda d: Dataset((0, 1, 2), d.splits), "the class `0` is no text"),
         (lambda d: Dataset(("a", "b", "\ud800"), d.splits), r"the class `\\ud800` is no text"),
+        (lambda d: replace(d, task="multilabel"), "its task is `multilabel`, not single-label or"),
+        (lambda d: _with_first(d, label=(0,)), r"the label `\(0,\)`, in a single-label data set"),
+        (lambda d: _several(d, 0), "the label `0`, in a multi-label data set"),
+        (lambda d: _several(d, (0, 3)), r"the label `\(0, 3\)`, of 3 classes"),
+        (lambda d: _several(d, (1, 0)), r"are \(1, 0\), not each once and rising"),
+        (lambda d: _several(d, (1, 1)), r"are \(1, 1\), not each once and rising"),
+        (lambda d: _grouped(d, "dog 7"), "the group `dog 7` is in `train` and in `validation`"),
+        (lambda d: _with_first(d, group="two\nlines"), "the group `two.*is no text that UTF-8"),
         (lambda d: Dataset(d.classes, d.splits, ("\udce9",)), r"the note `\\udce9` is no text"),
     ],
 )
@@ -560,3 +591,10 @@ def test_the_store_is_asked_once_for_a_batch(make_dataset, transform, image_stor
     store.read = lambda digests: asked.append(list(digests)) or read(digests)
     split.load([3, 1])
     assert asked == [[split.digests[3], split.digests[1]]]
+
+
+def test_of_several_labels_each_class_has_a_column(make_dataset, transform):
+    split = _load(_several(make_dataset(), ()), transform).splits["train"]
+    assert split.task == "multi-label"
+    assert split.labels.dtype == torch.float32
+    assert split.labels[:4].tolist() == [[0, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]

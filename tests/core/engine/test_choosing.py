@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -67,6 +69,40 @@ def test_where_every_class_has_one_image_nothing_can_be_chosen_on():
     assert "test split" in caught.value.hint
 
 
+def test_groups_are_held_out_as_a_whole_or_not_at_all():
+    whole = dataset(40, 24)
+    train = [
+        replace(item, group=f"series {number % 16}")
+        for number, item in enumerate(whole.splits["train"])
+    ]
+    found = hold_out_selection(
+        replace(whole, splits={**whole.splits, "train": train}), 0.25, seed=1
+    )
+    kept, held = ({one.group for one in found.splits[name]} for name in ("train", "selection"))
+    assert kept.isdisjoint(held)
+    assert len(kept) == 12
+    assert len(held) == 4
+
+
+def test_where_every_class_has_one_group_nothing_can_be_chosen_on():
+    whole = dataset(5, 5)
+    train = [replace(item, group=str(item.label)) for item in whole.splits["train"]]
+    with pytest.raises(DataError, match="no class has two groups"):
+        hold_out_selection(replace(whole, splits={**whole.splits, "train": train}), 0.2, seed=0)
+
+
+def test_of_images_with_several_labels_each_class_has_its_share_held_out():
+    whole = dataset(60, 30)
+    train = [
+        replace(item, label=((0,), (1,), (0, 1), ())[number % 4])
+        for number, item in enumerate(whole.splits["train"])
+    ]
+    found = hold_out_selection(replace(whole, splits={**whole.splits, "train": train}), 0.2, seed=0)
+    held = found.splits["selection"]
+    assert [sum(label in one.labels for one in held) for label in (0, 1)] == [9, 9]
+    assert len(held) == 18
+
+
 def test_more_images_right_are_better_and_of_as_many_the_lower_loss():
     scores = [Score(0.5, -0.2), Score(0.6, -5.0), Score(0.5, -9.0), Score(0.4, -0.1)]
     assert [scores.index(score) for score in sorted(scores)] == [3, 2, 0, 1]
@@ -79,7 +115,7 @@ def test_a_score_is_the_accuracy_and_the_mean_cross_entropy_of_an_evaluation():
     exponentials = logits.double().exp()
     likelihood = exponentials[range(4), labels] / exponentials.sum(1)
     score = Score.of(Evaluation(logits, labels))
-    assert score.accuracy == 0.75
+    assert score.value == 0.75
     assert score.gain == pytest.approx(float(likelihood.log().mean()))
     assert score.as_json() == {"accuracy": 0.75, "loss": -score.gain}
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tlf.engine.losses import Loss, check_class_weights, class_weights_of, loss_of, one_hot
+from tlf.engine.losses import Loss, check_classes, class_weights_of, loss_of, one_hot
 from tlf.errors import SpecError
 from tlf.spec.model import TrainingSpec
 
@@ -68,8 +68,9 @@ def test_weights_by_class_are_scaled_and_one_where_there_is_none():
 
 
 def test_the_weight_of_a_class_that_is_not_there_is_refused_with_the_nearest():
+    training = TrainingSpec(class_weights={"bee": 1.0, "antz": 2.0, "wasp": 1.0})
     with pytest.raises(SpecError) as caught:
-        check_class_weights({"bee": 1.0, "antz": 2.0, "wasp": 1.0}, ("ants", "bee"))
+        check_classes(training, ("ants", "bee"), "single-label")
     first, second = caught.value.problems
     assert (first.path, first.hint) == ("training.class_weights.antz", "did you mean `ants`?")
     assert second.message == "`wasp` is no class of these images"
@@ -80,3 +81,40 @@ def test_a_spec_says_which_loss():
     assert focal == Loss(0.0, 2.0, None)
     assert loss_of(TrainingSpec(), None) == Loss(0.05, 0.0, None)
     assert loss_of(TrainingSpec(loss={"name": "focal", "gamma": 0.5}), None).gamma == 0.5
+
+
+SEVERAL = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.3, 1.0, 0.0], [1.0, 1.0, 1.0]])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_of_several_classes_each_is_a_question_of_yes_or_no(smoothing, gamma):
+    total = 0.0
+    for logits, row in zip(LOGITS.tolist(), SEVERAL.tolist(), strict=True):
+        for one, share in zip(logits, row, strict=True):
+            p = 1 / (1 + math.exp(-one))
+            target = share * (1 - smoothing) + smoothing / 2
+            total += target * (1 - p) ** gamma * -math.log(p)
+            total += (1 - target) * p**gamma * -math.log(1 - p)
+    found = Loss(smoothing, gamma, several=True)(LOGITS, SEVERAL)
+    assert float(found) == pytest.approx(total / 12, rel=1e-5)
+
+
+def test_a_teacher_of_several_classes_is_followed_class_by_class():
+    taught = torch.tensor([[1.0, -3.0, 0.0], [0.5, 2.0, -1.0], [0.0, 0.0, 0.0], [4.0, -4.0, 1.0]])
+    total = 0.0
+    for logits, row in zip(LOGITS.tolist(), taught.tolist(), strict=True):
+        for one, of in zip(logits, row, strict=True):
+            p, q = (1 / (1 + math.exp(-value / 3)) for value in (one, of))
+            total += q * math.log(q / p) + (1 - q) * math.log((1 - q) / (1 - p))
+    loss = Loss(teaching=1.0, temperature=3.0, several=True)
+    assert float(loss(LOGITS, SEVERAL, taught)) == pytest.approx(9 * total / 12, rel=1e-4)
+
+
+def test_classes_that_come_together_cannot_be_weighted_or_drawn_alike():
+    training = TrainingSpec(class_weights="balanced", sampling="balanced")
+    check_classes(training, ("a", "b"), "single-label")
+    with pytest.raises(SpecError) as caught:
+        check_classes(training, ("a", "b"), "multi-label")
+    paths = [problem.path for problem in caught.value.problems]
+    assert paths == ["training.class_weights", "training.sampling"]

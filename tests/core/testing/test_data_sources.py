@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tlf.testing import ContractError
 from tlf.testing.data_sources import (
     CHECKS,
     check_errors_name_the_item,
+    check_groups_stay_together,
     check_items_can_be_read_anywhere,
     check_labels_name_classes,
     check_order_is_stable,
@@ -45,6 +47,29 @@ def labelled(name, label, classes=ToySource.classes):
         return Item(healthy.id, label(healthy.label), healthy.read)
 
     return type(name, (ToySource,), {"item": item, "classes": classes})
+
+
+def tagged(name, labels, task="multi-label"):
+    """Return a source of a task, whose labels are a function of the healthy ones."""
+
+    def open_it(self):
+        return replace(ToySource.open(self), task=task)
+
+    def item(self, split, path):
+        healthy = ToySource.item(self, split, path)
+        return replace(healthy, label=labels(healthy.label))
+
+    return type(name, (ToySource,), {"open": open_it, "item": item})
+
+
+def grouped(name, group):
+    """Return a source whose items are of groups that follow from their ids."""
+
+    def item(self, split, path):
+        healthy = ToySource.item(self, split, path)
+        return replace(healthy, group=group(healthy.id))
+
+    return type(name, (ToySource,), {"item": item})
 
 
 def reading(name, content):
@@ -131,6 +156,7 @@ def fail(folder):
 
 
 SPLITS, LABELS = check_splits_are_disjoint, check_labels_name_classes
+GROUPS = check_groups_stay_together
 RECOGNISE = check_recognises_what_it_can_read
 ORDER, READ = check_order_is_stable, check_items_can_be_read_anywhere
 PIXELS = np.zeros((4, 4, 3), np.uint8)
@@ -218,10 +244,29 @@ SABOTEURS = (
         labelled("absent", int, (*ToySource.classes, "green")),
         r"every class needs an item in `train`, and \['green'\] have none",
     ),
+    Saboteur(LABELS, tagged("misspelt", int, "multilabel"), "`task` must be .*not 'multilabel'"),
+    Saboteur(LABELS, tagged("scalar", int), "must be of type `tuple` in a multi-label data set"),
+    Saboteur(
+        LABELS,
+        tagged("tuples", lambda label: (label,), "single-label"),
+        r"of type `int` in a single-label data set, not \(0,\)",
+    ),
+    Saboteur(LABELS, tagged("falling", lambda _: (1, 0)), r"rise, unlike \(1, 0\)"),
+    Saboteur(LABELS, tagged("twice", lambda label: (label, label)), "each there once"),
+    Saboteur(LABELS, tagged("beyond", lambda _: (0, 2)), r"from 0 to 1, not \(0, 2\)"),
+    Saboteur(LABELS, tagged("never", lambda _: (0,)), "every class needs an item in `train`"),
+    Saboteur(
+        GROUPS,
+        grouped("torn", lambda _: "patient 7"),
+        "`patient 7` is in `train` and in `validation`",
+    ),
+    Saboteur(GROUPS, grouped("numbered", lambda _: 7), "`group` must be a text or None, not 7"),
+    Saboteur(GROUPS, grouped("nameless", lambda _: ""), "`group` must be a text or None, not ''"),
+    Saboteur(ORDER, grouped("drawn", lambda _: uuid.uuid4().hex), "groups or their order differ"),
     Saboteur(ORDER, Unsorted, "sort what you list"),
     Saboteur(ORDER, UnsortedWalk, "sort what you list"),
     Saboteur(ORDER, NewIds, "draw nothing without a seed"),
-    Saboteur(ORDER, Turning, "opened twice, `classes`, ids, labels or their order differ"),
+    Saboteur(ORDER, Turning, "opened twice, `classes`, ids, labels, groups or their order differ"),
     Saboteur(
         RECOGNISE, recognising("greedy", lambda _: {}), "empty folder must return None, not {}"
     ),
@@ -243,6 +288,15 @@ SABOTEURS = (
 @pytest.mark.parametrize("check", CHECKS)
 def test_a_data_source_that_keeps_its_promises_passes(check, declare):
     check(declare("data-source"))
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_so_does_one_of_several_labels_and_of_groups(check, declare):
+    class Several(tagged("Several", lambda label: (0, 1) if label else (0,))):
+        def item(self, split, path):
+            return replace(super().item(split, path), group=f"{split} {path.name[0]}")
+
+    check(declare("data-source", Several))
 
 
 def test_a_data_source_may_give_the_files_themselves(declare):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tlf.data import labels_of
 from tlf.engine.analysing.reading import read_again
 from tlf.engine.metrics import Evaluation
 
@@ -73,7 +74,7 @@ def look_again(
         kept += [chunk[row][0] for row in rows]
         features.append(crossing.float().cpu()[rows])
     places = found.places
-    labels = torch.tensor([items[ids[place]].label for place in places], dtype=torch.int64)
+    labels = labels_of([items[ids[place]] for place in places], len(network.classes), network.task)
     return Looked(
         places=places,
         evaluation=Evaluation(torch.cat(logits), labels) if logits else None,

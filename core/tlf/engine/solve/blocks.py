@@ -10,7 +10,8 @@ import torch
 from tlf.errors import RunError
 
 #: Each call walks over the images anew, in the same order and blocks: features `(n, width)` of any
-#: float type, labels int64 `(n,)`. A block may be overwritten once the next one is asked for.
+#: float type, labels int64 `(n,)` or, of images with any number of classes, float `(n, classes)`. A
+#: block may be overwritten once the next one is asked for.
 Blocks: TypeAlias = Callable[[], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
 

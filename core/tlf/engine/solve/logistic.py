@@ -1,4 +1,7 @@
-"""Multinomial logistic regression on a stream of features, by L-BFGS over all images at once.
+"""Logistic regression on a stream of features, by L-BFGS over all images at once.
+
+Multinomial; where an image may have any number of classes, one of yes or no for each class, all of them
+at once: their losses are added up, and share nothing.
 
 The loss is strictly convex in the weights, so the answer depends on the features alone: no learning
 rate, no epochs, no seed.
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from scipy.optimize import minimize
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tlf.engine.solve.blocks import Blocks, checked
 
@@ -91,6 +95,8 @@ def fit_logistic(
 ) -> LinearFit:
     """Minimise mean cross-entropy + strength / 2 ‖W‖², W on standardised features.
 
+    Of labels `(n, classes)` it is the sum over classes of the binary cross-entropy.
+
     The biases carry no penalty. The optimiser is L-BFGS-B (Byrd et al. 1995,
     https://doi.org/10.1137/0916069) without bounds, in float64, preconditioned where `_Variables`
     says.
@@ -100,7 +106,8 @@ def fit_logistic(
         width: Features an image has.
         classes: How many there are, at least 2; one may have no images.
         strength: Of the penalty, more than 0. For `N` images it is `1 / (N C)` with the `C` of
-            scikit-learn, and for two classes, which have one vector of weights there, `2 / (N C)`.
+            scikit-learn, and for two classes that exclude each other, which have one vector of weights
+            there, `2 / (N C)`.
         start: A fit to start from, of a penalty or of images nearly the same.
         weights: What an image of each class counts for in the mean, `(classes,)`, at least 0; None for
             1. The features are standardised as if all counted alike.
@@ -156,6 +163,8 @@ class _Problem:
         self.width = width
         self.classes = classes
         self.weights = None if weights is None else weights.double()
+        #: Whether an image may have any number of classes; known from the first look on.
+        self.several = False
         self._source = blocks
         self._kept: list[tuple[torch.Tensor, torch.Tensor]] | None = []
         self._moments = _Moments(width)
@@ -176,7 +185,11 @@ class _Problem:
         """
         for block, labels in _merged(self._source):
             self._moments.add(block)
-            self._counts += labels.bincount(minlength=self.classes)
+            self.several = labels.is_floating_point()
+            if self.several:
+                self._counts += labels.sum(dim=0).long()
+            else:
+                self._counts += labels.bincount(minlength=self.classes)
             if self._moments.count * self.width * 8 > KEPT_BYTES:
                 self._kept = None
             if self._kept is not None:
@@ -249,8 +262,11 @@ class _Problem:
         gram = torch.zeros(width, width)
         curvature = 0.0
         for features, labels in self._blocks():
-            probabilities = torch.addmm(bias[:, None], weight, features.T).softmax(dim=0)
-            curvatures = (1 - probabilities.square().sum(dim=0)).clamp_min(0) / self.classes
+            logits = torch.addmm(bias[:, None], weight, features.T)
+            probabilities = logits.sigmoid() if self.several else logits.softmax(dim=0)
+            # The mean over the classes of p (1 - p); probabilities that exclude each other sum up to 1.
+            total = probabilities.sum(dim=0) if self.several else 1
+            curvatures = (total - probabilities.square().sum(dim=0)).clamp_min(0) / self.classes
             if self.weights is not None:
                 curvatures *= self.weights[labels]
             curvature += float(curvatures.sum())
@@ -279,16 +295,13 @@ class _Problem:
         weight_gradient, bias_gradient = self._split(gradient)
         for features, labels in self._blocks():
             # A row a class and a column an image: faster than the other way around.
-            log_probabilities = torch.addmm(bias[:, None], weight, features.T).log_softmax(dim=0)
-            picked = labels[None]
-            of_label = log_probabilities.gather(0, picked)
-            counted = None if self.weights is None else self.weights[picked]
-            total -= float((of_label if counted is None else of_label * counted).sum())
-            # Of the cross-entropy by the logits: the probabilities, less 1 at the label.
-            residual = log_probabilities.exp_()
-            residual.scatter_add_(0, picked, residual.new_full(picked.shape, -1.0))
-            if counted is not None:
-                residual *= counted
+            logits = torch.addmm(bias[:, None], weight, features.T)
+            loss, residual = (
+                _binary(logits, labels)
+                if self.several
+                else _multinomial(logits, labels, self.weights)
+            )
+            total += loss
             weight_gradient.addmm_(residual, features)
             bias_gradient += residual.sum(dim=1)
         gradient /= self._moments.count
@@ -302,8 +315,14 @@ class _Problem:
         if self.weights is not None:
             counts *= self.weights
         bias = counts.clamp_min(ABSENT).log()
+        if self.several:
+            bias = bias - (self._moments.count - counts).clamp_min(ABSENT).log()
         weights = torch.zeros(self.classes * self.width, dtype=torch.float64)
-        return torch.cat([weights, bias - bias.mean()])
+        return torch.cat([weights, self._centred(bias)])
+
+    def _centred(self, bias: torch.Tensor) -> torch.Tensor:
+        """Return biases of which only the differences count with the mean 0; others as they are."""
+        return bias if self.several else bias - bias.mean()
 
     def _split(self, parameters: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         weights = self.classes * self.width
@@ -319,7 +338,42 @@ class _Problem:
         """Return the parameters that `_fold` made a fit of."""
         weight = fit.weight.double()
         bias = fit.bias.double() + weight @ self.mean
-        return torch.cat([(weight * self._moments.deviation).flatten(), bias - bias.mean()])
+        return torch.cat([(weight * self._moments.deviation).flatten(), self._centred(bias)])
+
+
+def _multinomial(
+    logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor | None
+) -> tuple[float, torch.Tensor]:
+    """Return the summed cross-entropy of a block, and its gradient by the logits.
+
+    Args:
+        logits: Float64 `(classes, n)`.
+        labels: Int64 `(n,)`.
+        weights: What an image of each class counts for, float64 `(classes,)`; None for 1.
+    """
+    log_probabilities = logits.log_softmax(dim=0)
+    picked = labels[None]
+    of_label = log_probabilities.gather(0, picked)
+    counted = None if weights is None else weights[picked]
+    loss = -float((of_label if counted is None else of_label * counted).sum())
+    # The probabilities, less 1 at the label.
+    residual = log_probabilities.exp_()
+    residual.scatter_add_(0, picked, residual.new_full(picked.shape, -1.0))
+    if counted is not None:
+        residual *= counted
+    return loss, residual
+
+
+def _binary(logits: torch.Tensor, labels: torch.Tensor) -> tuple[float, torch.Tensor]:
+    """Return the binary cross-entropy of a block, summed, and its gradient by the logits.
+
+    Args:
+        logits: Float64 `(classes, n)`; they are overwritten.
+        labels: 0 or 1, float `(n, classes)`.
+    """
+    targets = labels.T.to(logits.dtype)
+    loss = float(binary_cross_entropy_with_logits(logits, targets, reduction="sum"))
+    return loss, logits.sigmoid_().sub_(targets)
 
 
 @dataclass(frozen=True)

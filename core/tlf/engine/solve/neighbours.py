@@ -21,11 +21,13 @@ class KnnHead(nn.Module):
 
     Each of the k stored images with the highest cosine similarity s votes for its class with weight
     exp(s / temperature) (Wu et al. 2018, https://arxiv.org/abs/1805.01978). Of equally similar ones,
-    the one stored first is nearer.
+    the one stored first is nearer. Where images have any number of classes, it votes on each of them:
+    for it or against it.
 
     Args:
         features: Of the stored images, each of length 1 or 0, float32 `(stored, width)`.
-        labels: Of the stored images, int64 `(stored,)`.
+        labels: Of the stored images, int64 `(stored,)`; of any number of classes float32
+            `(stored, classes)`, 0 or 1.
         classes: How many there are; one may have no images.
         k: How many vote, at least 1. It is cut to the number of stored images.
         temperature: More than 0. The lower, the more the nearest one counts.
@@ -81,7 +83,8 @@ class KnnHead(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return logits `(N, classes)`: the logarithms of each class's share of the votes.
 
-        Logits of an image with a feature that is not finite are not numbers.
+        Where a vote is for or against a class, they are the logarithms of the odds. Logits of an image
+        with a feature that is not finite are not numbers.
         """
         size = max(1, SIMILARITIES // len(self.labels))
         return torch.cat([self._logits(block) for block in torch.split(features, size)])
@@ -91,13 +94,26 @@ class KnnHead(nn.Module):
         finite = similarity.isfinite()
         nearest = _nearest(similarity.where(finite, 0.0), self.k)
         weights = (similarity.gather(1, nearest) / self.temperature).softmax(dim=1)
-        labels = self.labels[nearest]
-        votes = weights.new_zeros(len(features), self.classes)
-        # One neighbour at a time: a GPU adds numbers with one target in an order of its own.
-        for index in range(self.k):
-            votes.scatter_add_(1, labels[:, index, None], weights[:, index, None])
-        logits = votes.clamp_min(FLOOR).log()
+        if self.labels.is_floating_point():
+            logits = self._odds(nearest, weights)
+        else:
+            labels = self.labels[nearest]
+            votes = weights.new_zeros(len(features), self.classes)
+            # One neighbour at a time: a GPU adds numbers with one target in an order of its own.
+            for index in range(self.k):
+                votes.scatter_add_(1, labels[:, index, None], weights[:, index, None])
+            logits = votes.clamp_min(FLOOR).log()
         return logits.where(finite.all(dim=1, keepdim=True), torch.nan)
+
+    def _odds(self, nearest: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Return the logarithms of the votes for each class, less those of the votes against it."""
+        ayes = weights.new_zeros(len(nearest), self.classes)
+        noes = torch.zeros_like(ayes)
+        for index in range(self.k):
+            labels, weight = self.labels[nearest[:, index]], weights[:, index, None]
+            ayes += weight * labels
+            noes += weight * (1 - labels)
+        return ayes.clamp_min(FLOOR).log() - noes.clamp_min(FLOOR).log()
 
 
 def _normalise(features: torch.Tensor) -> torch.Tensor:

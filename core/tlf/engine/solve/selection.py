@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
+
+from tlf.plugin import split_items
+
+if TYPE_CHECKING:
+    from tlf.plugin import Item
 
 #: Losses nearer to each other than this, as a share of the lowest, are equal.
 SAME_LOSS = 1e-6
@@ -18,12 +24,19 @@ class Candidate:
     Attributes:
         value: The setting: a strength, or a k.
         loss: Mean cross-entropy in nats.
-        accuracy: Share of the images that were right, in [0, 1].
+        accuracy: Share of the images that were right, in [0, 1]; where they have any number of
+            classes, the mean average precision.
+        metric: What that is.
     """
 
     value: float
     loss: float
     accuracy: float
+    metric: str = "accuracy"
+
+    def as_json(self) -> dict[str, float]:
+        """Return what the report holds of it, but for the setting."""
+        return {"loss": self.loss, self.metric: self.accuracy}
 
 
 def hold_out(
@@ -50,6 +63,29 @@ def hold_out(
         order = torch.randperm(len(members), generator=generator)
         held[members[order[: _held(len(members), share)]]] = True
     return (~held).nonzero().flatten(), held.nonzero().flatten()
+
+
+def hold_out_items(
+    items: Sequence[Item], *, share: float = 0.2, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Split items into those to fit on and those to choose on, class by class; see `hold_out`.
+
+    A group is on one side, and so counts as one image would; so does an item with several labels, for
+    which each of its classes has about the share.
+
+    Args:
+        items: Of either task.
+        share: Of each class to choose on, in [0, 1); 0 holds out nothing.
+        seed: The same one gives the same items.
+
+    Returns:
+        Indices to fit on and indices to choose on, int64, in rising order.
+    """
+    if all(item.group is None and isinstance(item.label, int) for item in items):
+        return hold_out([item.labels[0] for item in items], share=share, seed=seed)
+    held = {item.id for item in split_items(items, {"held": share}, seed=seed)["held"]}
+    chosen = torch.tensor([item.id in held for item in items], dtype=torch.bool)
+    return (~chosen).nonzero().flatten(), chosen.nonzero().flatten()
 
 
 def _held(count: int, share: float) -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.nn.functional import cross_entropy
 
+from tlf.engine.metrics import METRICS, Evaluation, measure
 from tlf.engine.solve.blocks import Blocks, checked
 from tlf.engine.solve.logistic import LinearFit, fit_logistic, path
 from tlf.engine.solve.neighbours import KnnHead
@@ -65,8 +66,7 @@ def solve_logistic(
         candidates = [
             {
                 "strength": candidate.value,
-                "loss": candidate.loss,
-                "accuracy": candidate.accuracy,
+                **candidate.as_json(),
                 "iterations": fits[candidate.value].iterations,
                 "converged": fits[candidate.value].converged,
             }
@@ -112,10 +112,7 @@ def solve_neighbours(
         found = _evaluate(_heads(fit_blocks, classes, values), selection_blocks)
         values = [int(choose_k(found).value)]
     head = KnnHead.from_blocks(all_blocks, classes, k=values[0])
-    candidates = [
-        {"k": int(candidate.value), "loss": candidate.loss, "accuracy": candidate.accuracy}
-        for candidate in found
-    ]
+    candidates = [{"k": int(candidate.value), **candidate.as_json()} for candidate in found]
     return head, {"candidates": candidates, "chosen": head.k}
 
 
@@ -135,13 +132,32 @@ def _evaluate(
     weights = None if weights is None else weights.double()
     losses = dict.fromkeys(heads, 0.0)
     right = dict.fromkeys(heads, 0)
+    said: dict[float, list[torch.Tensor]] = {value: [] for value in heads}
+    several: list[torch.Tensor] = []
     count = 0
     for features, labels in checked(blocks):
         count += len(labels)
+        if labels.is_floating_point():
+            several.append(labels.clone())
         for value, head in heads.items():
-            logits = head(features).double()
-            losses[value] += float(cross_entropy(logits, labels, weight=weights, reduction="sum"))
+            logits = head(features)
+            if labels.is_floating_point():
+                # How classes are ordered over all images: that is no sum over blocks.
+                said[value].append(logits)
+                continue
+            losses[value] += float(
+                cross_entropy(logits.double(), labels, weight=weights, reduction="sum")
+            )
             right[value] += int((logits.argmax(dim=1) == labels).sum())
     if count == 0:
         raise ValueError("several settings, but no images to choose one on")
+    if several:
+        shown = torch.cat(several)
+        return [_candidate(value, Evaluation(torch.cat(said[value]), shown)) for value in heads]
     return [Candidate(value, losses[value] / count, right[value] / count) for value in heads]
+
+
+def _candidate(value: float, found: Evaluation) -> Candidate:
+    metric = METRICS[found.task][0]
+    measured = measure(found, (metric,))
+    return Candidate(value, measured["loss"], measured.get(metric, 0.0), metric)

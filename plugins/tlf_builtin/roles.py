@@ -1,4 +1,4 @@
-"""What folders that hold a split are called."""
+"""What people call the splits: their folders, and what stands in a table's column."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ def by_role(names: Iterable[str]) -> dict[str, list[str]]:
     names = list(names)
     found = {role: [name for name in names if is_role(name, role)] for role in ROLES}
     return {role: named for role, named in found.items() if named}
+
+
+def role_of(name: str) -> str | None:
+    """Return the split that a name means; None if it means none.
+
+    Args:
+        name: Of a folder, or from a table.
+    """
+    return next((role for role in ROLES if is_role(name, role)), None)
 
 
 def is_role(name: str, role: str) -> bool:
