@@ -20,6 +20,7 @@ COMMANDS = (
     ("init",),
     ("run",),
     ("plan",),
+    ("tune-lr",),
     ("compare",),
     ("predict",),
     ("report",),

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from tlf.engine.repro import Reproduction, repro
     from tlf.engine.run import Run, plan, resume, run
     from tlf.engine.suggest import Suggestion, suggest
+    from tlf.engine.tuning import LearningRates, tune_lr
     from tlf.planning import RunPlan
 
     __version__: str
 
 __all__ = [
     "Comparison",
+    "LearningRates",
     "Listener",
     "Prediction",
     "Predictor",
@@ -45,11 +47,13 @@ __all__ = [
     "resume",
     "run",
     "suggest",
+    "tune_lr",
     "write_report",
 ]
 
 _HOMES = {
     "Comparison": "tlf.engine.compare",
+    "LearningRates": "tlf.engine.learning_rates",
     "Listener": "tlf.engine.listener",
     "Prediction": "tlf.engine.predictor",
     "Predictor": "tlf.engine.predictor",
@@ -65,6 +69,7 @@ _HOMES = {
     "resume": "tlf.engine.run",
     "run": "tlf.engine.run",
     "suggest": "tlf.engine.suggest",
+    "tune_lr": "tlf.engine.tuning",
     "write_report": "tlf.engine.pages",
 }
 

@@ -30,6 +30,7 @@ from tlf.cli.report import report_command
 from tlf.cli.repro import repro_command
 from tlf.cli.run import run_command
 from tlf.cli.spec import spec_app
+from tlf.cli.tune_lr import tune_lr_command
 from tlf.errors import RunInterrupted, RunTerminated, TlfError
 
 __all__ = ["app", "main"]
@@ -46,6 +47,7 @@ app = typer.Typer(
 app.command("init")(init_command)
 app.command("run")(run_command)
 app.command("plan")(plan_command)
+app.command("tune-lr")(tune_lr_command)
 app.command("compare")(compare_command)
 app.command("predict")(predict_command)
 app.command("report")(report_command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -260,6 +260,7 @@ def load_dataset(  # noqa: PLR0913 - each has a name
     use: Use | None = None,
     digests: DigestMemory | None = None,
     decoded: DecodedImages | None = None,
+    only: Sequence[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
     warn: Callable[[str], object] | None = None,
 ) -> Loaded:
@@ -276,6 +277,7 @@ def load_dataset(  # noqa: PLR0913 - each has a name
             be. An image that is not needed counts as readable.
         digests: Remembers files' contents, which are then not read again.
         decoded: Keeps decoded images for later. What it does not have is decoded again when used.
+        only: Names of the splits to read, `train` among them; None for all.
         progress: Called with the number of images read so far, and that of all.
         warn: Hears of images that take long, now and later; in whatever thread waits for them.
 
@@ -285,6 +287,8 @@ def load_dataset(  # noqa: PLR0913 - each has a name
         PluginError: The data source or the transform breaks its contract.
     """
     check_dataset(dataset)
+    if only is not None:
+        dataset = replace(dataset, splits={name: dataset.splits[name] for name in only})
     reader = Reader(transform, workers, Patience(timeout_seconds, warn))
     use = use or Use()
     collector = _Collector(

@@ -21,7 +21,11 @@ NOT_FINITE_HINT = "lower `training.learning_rate`, or set `device.options.precis
 SHOWN = 8
 
 
-def not_finite(what: str, *, began: str, rate: float, items: Sequence[str]) -> RunError:
+class NotFiniteError(RunError):
+    """The numbers of a network are no numbers any more."""
+
+
+def not_finite(what: str, *, began: str, rate: float, items: Sequence[str]) -> NotFiniteError:
     """Return the error for a batch whose numbers are not finite.
 
     Args:
@@ -32,7 +36,7 @@ def not_finite(what: str, *, began: str, rate: float, items: Sequence[str]) -> R
     """
     names = ", ".join(f"`{item}`" for item in items[:SHOWN])
     more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return RunError(
+    return NotFiniteError(
         f"{what}, at a learning rate of {rate:.3g}\n"
         f"  where it began: {began}\n"
         f"  images of the batch: {names}{more}",

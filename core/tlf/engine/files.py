@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,6 +19,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save, save_file
+
+from tlf.errors import OutputError
 
 
 def write_text(path: Path, text: str) -> None:
@@ -31,8 +34,62 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
+def replace_bytes(path: Path, before: bytes, content: bytes) -> None:
+    """Write a file anew, unless somebody has changed it since it was read.
+
+    Args:
+        path: The file. What a link leads to is written, and the link stays.
+        before: What the file held when it was read.
+        content: What it is to hold.
+
+    Raises:
+        OSError: It cannot be read or written.
+        OutputError: It holds something else by now.
+    """
+    place = path.resolve()
+    with _replacing(place, stat.S_IMODE(place.stat().st_mode)) as beside:
+        beside.write_bytes(content)
+        if place.read_bytes() != before:
+            raise OutputError(
+                f"`{path}` has changed since it was read, and was left alone",
+                hint="look at what it holds now, and do it again",
+            )
+
+
+def write_new_text(path: Path, text: str) -> None:
+    """Write a file that must not be there yet, whole or not at all.
+
+    Args:
+        path: The place.
+        text: The content, written as UTF-8.
+
+    Raises:
+        FileExistsError: Something is there, and was left alone.
+        OSError: It cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            # Unlike a renaming, this fails where something has appeared meanwhile.
+            path.hardlink_to(beside)
+        except FileExistsError:
+            raise
+        except OSError:
+            # Not every file system has a second name for a file.
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+            beside.replace(path)
+    finally:
+        with suppress(OSError):
+            beside.unlink()
+
+
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
+def _replacing(path: Path, mode: int | None = None) -> Iterator[Path]:
     """Give a place beside a file to write to; what was written there then takes the file's place.
 
     If the writing fails, the file is as it was, and nothing is left beside it.
@@ -43,7 +100,7 @@ def _replacing(path: Path) -> Iterator[Path]:
         beside.open("xb").close()
         yield beside
         # Some libraries make files that nobody else may read.
-        beside.chmod(0o666 & ~current_umask())
+        beside.chmod(0o666 & ~current_umask() if mode is None else mode)
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.replace(path)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
+import numpy as np
 import torch
 
 
@@ -19,6 +21,24 @@ def forked_generators(device: torch.device) -> AbstractContextManager[None]:
     if device.type == "cpu":
         return torch.random.fork_rng(devices=[])
     return torch.random.fork_rng(devices=[device], device_type=device.type)
+
+
+@contextmanager
+def all_generators_kept(device: torch.device) -> Iterator[None]:
+    """Leave the generators as they were before the block: torch's, Python's own, and numpy's.
+
+    Nothing of tlf draws from the last two, but a plugin may.
+
+    Args:
+        device: Where the run computes.
+    """
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with forked_generators(device):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 def generator_states(device: torch.device) -> dict[str, torch.Tensor]:

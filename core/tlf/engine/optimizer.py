@@ -61,7 +61,8 @@ class StepOptimizer:
         self._model = model
         self.parameters = model.parameters_of(step.trainable)
         self.clip_norm = training.clip_norm
-        self._peak_rates = [step.rates[group] for group in step.trainable]
+        self._groups = step.trainable
+        self.set_peak_rates(step.rates)
         self._pull = step.pull
         # Of each group that is pulled, its parameters, each with what it is drawn to.
         self._drawn: dict[int, list[tuple[torch.Tensor, torch.Tensor]]] = {}
@@ -88,6 +89,14 @@ class StepOptimizer:
         for parameter in self.parameters.values():
             if id(parameter) in known:
                 self.torch_optimizer.state[parameter] = known[id(parameter)]
+
+    def set_peak_rates(self, rates: Mapping[str, float]) -> None:
+        """Take other peak rates from now on.
+
+        Args:
+            rates: Of each group that learns.
+        """
+        self._peak_rates = [rates[group] for group in self._groups]
 
     @property
     def scale(self) -> float:

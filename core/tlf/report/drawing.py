@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,22 @@ DASHES: tuple[Any, ...] = (
     "-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)),
 )  # fmt: skip
 _NAMES += [f"series-{number}" for number in range(1, 9)]
+
+#: What the colours are in a picture that stands by itself: those of the page in daylight.
+_ON_WHITE = {
+    "ink": "#1d2127",
+    "muted": "#59616c",
+    "line": "#dfe2e6",
+    "surface": "#ffffff",
+    "series-1": "#0072b2",
+    "series-2": "#d55e00",
+    "series-3": "#009e73",
+    "series-4": "#aa4499",
+    "series-5": "#2f9bd6",
+    "series-6": "#b37b00",
+    "series-7": "#44505c",
+    "series-8": "#882255",
+}
 
 #: Width of a chart in inches, and in pixels of the style sheet.
 WIDTH = 4.7
@@ -144,20 +160,52 @@ def chart(
         height: In inches.
         width: In inches.
     """
+    drawn, labels = _drawn([paint], key, width, height)
+    svg = _page_svg(drawn, key, caption, description, labels)
+    return Chart(caption, svg, round(_PIXELS * width / WIDTH))
+
+
+def picture(
+    paints: Sequence[Callable[[Canvas], None]], *, title: str, description: str, height: float = 2.6
+) -> str:
+    """Draw a picture that stands by itself, an SVG file: panels below each other, on white.
+
+    Args:
+        paints: Draw the panels.
+        title: What it shows.
+        description: What is to be seen in it, in words.
+        height: Of a panel, in inches.
+    """
+    width = 1.5 * WIDTH
+    drawn, labels = _drawn(paints, "picture", width, height * len(paints))
+    svg = str(_page_svg(drawn, "picture", title, description, labels))
+    for name, colour in _ON_WHITE.items():
+        svg = svg.replace(f"var(--{name})", colour)
+    size = f'width="{72 * width * 1.4:.0f}" style="background: #ffffff" font-family="sans-serif"'
+    head = svg.replace("<svg ", f'<svg xmlns="http://www.w3.org/2000/svg" {size} ', 1)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{head}\n'
+
+
+def _drawn(
+    paints: Sequence[Callable[[Canvas], None]], key: str, width: float, height: float
+) -> tuple[str, dict[str, str]]:
+    """Return the file that the library writes of some panels, and the texts from data in them."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    labels: dict[str, str] = {}
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({**_SETTINGS, "svg.hashsalt": key})
         figure = Figure(figsize=(width, height), layout="constrained")
-        canvas = Canvas(figure, figure.subplots())
-        paint(canvas)
+        for paint, axes in zip(
+            paints, figure.subplots(len(paints), squeeze=False).flat, strict=True
+        ):
+            paint(Canvas(figure, axes, labels))
         file = StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(file, format="svg", metadata=nothing)
-    svg = _page_svg(file.getvalue(), key, caption, description, canvas.labels)
-    return Chart(caption, svg, round(_PIXELS * width / WIDTH))
+    return file.getvalue(), labels
 
 
 def _page_svg(svg: str, key: str, caption: str, description: str, labels: dict[str, str]) -> Markup:

@@ -13,10 +13,13 @@ from tlf.engine.files import (
     read_json,
     read_json_lines,
     remove_half_written,
+    replace_bytes,
     write_json,
+    write_new_text,
     write_tensors,
     write_text,
 )
+from tlf.errors import OutputError
 
 
 def test_a_file_appears_whole_and_leaves_nothing_beside_it(tmp_path):
@@ -105,3 +108,41 @@ def test_a_file_that_is_nested_without_end_is_no_json(tmp_path):
     (tmp_path / "a.json").write_text("[" * 100_000)
     with pytest.raises(ValueError, match="nested too deeply"):
         read_json(tmp_path / "a.json")
+
+
+def test_a_new_file_is_written_whole_and_one_that_is_there_is_left_alone(tmp_path):
+    write_new_text(tmp_path / "a.svg", "mine")
+    with pytest.raises(FileExistsError):
+        write_new_text(tmp_path / "a.svg", "yours")
+    assert (tmp_path / "a.svg").read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.svg"]
+
+
+def test_a_new_file_can_be_written_where_files_have_one_name_only(tmp_path, monkeypatch):
+    def refuse(self, target):
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    write_new_text(tmp_path / "a.svg", "mine")
+    with pytest.raises(FileExistsError):
+        write_new_text(tmp_path / "a.svg", "yours")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_file_that_nobody_has_changed_is_replaced_and_keeps_its_mode_and_its_link(tmp_path):
+    path, link = tmp_path / "a.json", tmp_path / "link.json"
+    path.write_bytes(b"{}\r\n")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    replace_bytes(link, b"{}\r\n", b"[]\r\n")
+    assert path.read_bytes() == b"[]\r\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert link.is_symlink()
+
+
+def test_a_file_that_somebody_has_changed_is_left_alone(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"theirs")
+    with pytest.raises(OutputError, match="has changed since it was read"):
+        replace_bytes(path, b"before", b"mine")
+    assert [one.read_bytes() for one in tmp_path.iterdir()] == [b"theirs"]
