@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import os
 import re
 import secrets
@@ -264,10 +265,7 @@ def read_json(path: Path) -> dict[str, Any]:
         OSError: It cannot be read.
         ValueError: It holds no JSON object.
     """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise ValueError(f"{path} is nested too deeply") from error
+    value = _value(path.read_text(encoding="utf-8"))
     if not isinstance(value, dict):
         raise ValueError(f"{path} holds no JSON object")
     return value
@@ -284,7 +282,22 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
         ValueError: A line is no JSON object.
     """
     # Not `splitlines`: names of files may hold other characters that end a line.
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    lines = [_value(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     if not all(isinstance(line, dict) for line in lines):
         raise ValueError("a line is no JSON object")
     return lines
+
+
+def _value(text: str) -> object:
+    """Return the value of a text in JSON, in which every number is one: Python takes others, too."""
+    try:
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"`{text}` is no number that JSON has")
+    return value

@@ -110,6 +110,17 @@ def test_a_file_that_is_nested_without_end_is_no_json(tmp_path):
         read_json(tmp_path / "a.json")
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_none_is_no_json(tmp_path, number):
+    path = tmp_path / "a.json"
+    path.write_text(f'{{"a": {number}, "b": 0.5}}')
+    for read in (read_json, read_json_lines):
+        with pytest.raises(ValueError, match=f"`{number}` is no number"):
+            read(path)
+    path.write_text('{"a": -1.5e3, "b": 2}')
+    assert read_json(path) == {"a": -1500.0, "b": 2}
+
+
 def test_a_new_file_is_written_whole_and_one_that_is_there_is_left_alone(tmp_path):
     write_new_text(tmp_path / "a.svg", "mine")
     with pytest.raises(FileExistsError):
