@@ -288,7 +288,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _value(text: str) -> object:
+def _value(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Return the value of a text in JSON, in which every number is one: Python takes others, too."""
     try:
         return json.loads(text, parse_constant=_finite, parse_float=_finite)
