@@ -89,7 +89,7 @@ def test_one_split_is_split_by_shares_and_whole_groups(tmp_path):
     groups = [{item.group for item in items} for items in dataset.splits.values()]
     assert sum(map(len, groups)) == len(set().union(*groups)) == 10
     assert dataset.notes == (
-        "of train, 20% for validation and 20% for test of each class is held out",
+        "held out of train, of each class: 20% for validation and 20% for test",
     )
 
 

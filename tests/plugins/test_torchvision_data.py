@@ -42,7 +42,7 @@ def test_of_train_and_test_validation_is_held_out_of_train_by_seed(tmp_path):
     dataset = opened(tmp_path, "mnist", validation_share=0.3)
     assert sizes(dataset) == {"train": 70, "validation": 30, "test": 20}
     assert dataset.classes[:2] == ("0 - zero", "1 - one")
-    assert dataset.notes == ("of train, 30% for validation of each class is held out",)
+    assert dataset.notes == ("held out of train, of each class: 30% for validation",)
     validation = dataset.splits["validation"]
     assert np.bincount([item.label for item in validation]).tolist() == [3] * 10
     again, other = (
@@ -91,7 +91,7 @@ def test_a_data_set_without_splits_is_split_by_shares(tmp_path):
     assert sizes(dataset) == {"train": 10, "validation": 4, "test": 6}
     assert list(dataset.splits) == ["train", "validation", "test"]
     assert dataset.notes == (
-        "of `eurosat`, 20% for validation and 30% for test of each class is held out",
+        "held out of `eurosat`, of each class: 20% for validation and 30% for test",
     )
 
 

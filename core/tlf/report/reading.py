@@ -42,6 +42,11 @@ class RunFiles:
     timings: list[dict[str, Any]]
     damaged: tuple[str, ...] = ()
 
+    @property
+    def several(self) -> bool:
+        """Whether an image may be of any number of classes."""
+        return self.report.get("task") == "multi-label"
+
     @classmethod
     def read(cls, folder: Path) -> RunFiles:
         """Read a run directory.

@@ -46,9 +46,16 @@ def run_content(files: RunFiles) -> Content:
             training_section(files),
             stages_section(files),
             classes_section(files),
-            calibration_section(files),
-            mistakes_section(files),
-            embedding_section(files),
+            # These are about exactly one class an image.
+            *(
+                []
+                if files.several
+                else [
+                    calibration_section(files),
+                    mistakes_section(files),
+                    embedding_section(files),
+                ]
+            ),
             data_section(files),
             again_section(files),
         ],
@@ -127,8 +134,13 @@ def _result(files: RunFiles) -> list[Block]:
     if not files.analysis:
         blocks.append(
             Text(
-                "Not analysed yet: `tlf report RUN` adds mistakes with what the network looked at, "
-                "calibration, a picture of the embeddings, and how far each stage moved.",
+                "Not analysed yet: `tlf report RUN` adds "
+                + (
+                    "how far each stage moved, and the sizes of the images."
+                    if files.several
+                    else "mistakes with what the network looked at, calibration, a picture of the "
+                    "embeddings, and how far each stage moved."
+                ),
                 look="aside",
             )
         )

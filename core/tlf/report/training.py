@@ -200,7 +200,7 @@ def _steps_table(files: RunFiles) -> Table:
     kinds = {step["name"]: step.get("kind", "") for step in files.plan.get("steps") or ()}
     words = {"train": "gradient descent", "lbfgs": "solved: L-BFGS", "knn": "nearest neighbours",
              "combine": "averages weights"}  # fmt: skip
-    several = report.get("task") == "multi-label"
+    several = files.several
     key = "mean_average_precision" if several else "accuracy"
     title = "Mean average precision" if several else "Accuracy"
     rows = []

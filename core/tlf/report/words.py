@@ -146,7 +146,7 @@ def metric_name(name: str) -> str:
     Args:
         name: Of the metric, as in a spec.
     """
-    known = {"macro-f1": "macro F1", "top-5-accuracy": "top-5 accuracy"}
+    known = {"macro-f1": "macro F1", "micro-f1": "micro F1", "top-5-accuracy": "top-5 accuracy"}
     return known.get(name, name.replace("-", " "))
 
 

@@ -136,7 +136,7 @@ class HuggingFace(DataSource[HuggingFaceOptions]):
             shares["test"] = options.test_share
         held = split_items(splits["train"], shares, seed=options.split_seed)
         said = " and ".join(f"{share:.0%} for {name}" for name, share in shares.items())
-        notes.append(f"of train, {said} of each class is held out")
+        notes.append(f"held out of train, of each class: {said}")
         return {**held, **({"test": splits["test"]} if "test" in splits else {})}
 
 

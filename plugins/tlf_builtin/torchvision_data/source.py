@@ -46,7 +46,7 @@ class TorchvisionData(DataSource[TorchvisionOptions]):
             held = split_items(splits["train"], shares, seed=options.split_seed)
             whole = "train" if "test" in splits else f"`{options.dataset}`"
             splits = {**held, **{name: items for name, items in splits.items() if name == "test"}}
-            notes = (f"of {whole}, {_shares(shares)} of each class is held out",)
+            notes = (f"held out of {whole}, of each class: {_shares(shares)}",)
         return Dataset(classes=_classes(parts["train"]), splits=splits, notes=notes)
 
     def _check_shares(self, known: Known) -> None:
