@@ -20,6 +20,7 @@ from tests.benchmarks import (
     start_up,
     statistics,
     strategies,
+    unequal,
     views,
 )
 
@@ -41,6 +42,7 @@ BENCHMARKS = {
     "start-up": start_up.main,
     "statistics": statistics.main,
     "strategies": strategies.main,
+    "unequal-classes": unequal.main,
     "views": views.main,
 }
 
