@@ -86,6 +86,10 @@ def tune_lr_command(  # noqa: PLR0913, PLR0917 - each is an option
     else:
         show_rates(rates)
     _tell(rates, spec, output if drawn else None, written=written, wanted=write)
+    if written and overrides:
+        _say(
+            "the rate was found with the fields changed that `--set` names; they are not in the file"
+        )
 
 
 def _check_output(path: Path | None) -> None:
@@ -221,23 +225,22 @@ def _groups(tested: MeasuredRate) -> str:
     return stages[0] if len(stages) == 1 else f"{stages[0]} to {stages[-1]}"
 
 
+def _say(message: str) -> None:
+    from tlf.cli.output import messages
+
+    messages().print(message, soft_wrap=True)
+
+
 def _tell(
     rates: LearningRates, spec: str, picture: Path | None, *, written: bool, wanted: bool
 ) -> None:
     """Say on standard error what was written, and what to do next."""
-    from tlf.cli.output import messages
-
-    console = messages()
+    rate = rates.learning_rate
     if picture is not None:
-        console.print(f"curves: {picture}", soft_wrap=True)
+        _say(f"curves: {picture}")
     if written:
-        console.print(
-            f"wrote training.learning_rate {rates.learning_rate:g} into {spec}", soft_wrap=True
-        )
+        _say(f"wrote training.learning_rate {rate:g} into {spec}")
     elif wanted:
-        console.print("nothing was written into the spec", soft_wrap=True)
-    elif rates.learning_rate is not None:
-        console.print(
-            f"next: tlf run {shlex.quote(spec)} --set training.learning_rate={rates.learning_rate:g}",
-            soft_wrap=True,
-        )
+        _say("nothing was written into the spec")
+    elif rate is not None:
+        _say(f"next: tlf run {shlex.quote(spec)} --set training.learning_rate={rate:g}")

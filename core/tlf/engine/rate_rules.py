@@ -28,8 +28,9 @@ DIVERGED = 3.0
 LEAST_FALL = 0.05
 #: From how many losses at least the noise is known.
 FEWEST = 10
-#: How many standard errors of the smoothed curve chance is allowed.
-STANDARD_ERRORS = 3.0
+#: How many standard errors of the smoothed curve chance is allowed: of flat curves, about one in a
+#: hundred falls by more, for the lowest of many places is looked at.
+STANDARD_ERRORS = 3.5
 #: How far below the rate at the lowest loss, or at which all is lost again, a rate has to stay.
 MARGIN = 10.0
 #: Repeats whose rates are further apart than this factor are no measurement.

@@ -33,7 +33,7 @@ def rates_picture(rates: dict[str, Any]) -> str:
 
 def _said(tested: dict[str, Any]) -> str:
     if tested["rate"] is None:
-        return str(tested["note"])
+        return str(tested["note"]).partition(",")[0]
     low, high = tested["interval"]
     return f"rate {tested['rate']:.2g}, repeats from {low:.2g} to {high:.2g}"
 

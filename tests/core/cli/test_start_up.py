@@ -29,6 +29,7 @@ def imported_by(*words):
         ("--version",),
         ("run", "--help"),
         ("init", "--help"),
+        ("tune-lr", "--help"),
         ("backbones", "list", "--help"),
         ("devices", "--help"),
         ("devices", "list", "--help"),

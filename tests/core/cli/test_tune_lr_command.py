@@ -135,6 +135,9 @@ def test_write_changes_the_number_and_nothing_else(tlf, found, spec_file):
     assert spec_file.read_bytes().decode() == before.replace("0.5", f"{rate:g}")
     assert f"wrote training.learning_rate {rate:g} into {spec_file}" in err
     assert [path.name for path in spec_file.parent.glob("*.tmp")] == []
+    assert "--set" not in err
+    _, _, err = tlf("tune-lr", spec_file, "--write", "--set", "seed=3")
+    assert "found with the fields changed that `--set` names" in err
 
 
 def test_a_spec_that_was_changed_meanwhile_is_left_alone(tlf, found, spec_file):
