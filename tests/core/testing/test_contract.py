@@ -13,6 +13,7 @@ import tlf.testing
 from tlf.testing import ContractError, PluginContract, checks_of
 
 from . import (
+    test_adapters,
     test_backbones,
     test_data_sources,
     test_declarations,
@@ -29,6 +30,7 @@ CHECKS = {check for module in MODULES for check in getattr(module, "CHECKS", ())
 SABOTEURS = [
     saboteur
     for module in (
+        test_adapters,
         test_backbones,
         test_data_sources,
         test_declarations,
@@ -108,7 +110,7 @@ def test_every_check_says_what_is_promised():
 
 def test_every_example_is_checked_under_a_name_of_its_own(install):
     names = [bound.name for bound in checks_of("acme", install(tlf_acme=PLUGIN))]
-    assert len(names) == len(set(names)) == 6 + 2 * 5
+    assert len(names) == len(set(names)) == 6 + 2 * 8
     assert "strategy acme/half: summary is one line" in names
     assert "strategy acme/half: head learns" in names
     assert "strategy acme/half {'rate': 0.5}: head learns" in names
@@ -202,7 +204,7 @@ def run_pytest(folder, *words, contract=CONTRACT):
 def test_three_lines_run_the_contract_of_an_installed_plugin(install, tmp_path):
     install(tlf_acme=PLUGIN, tlf_acme_half=STRATEGY)
     code, out = run_pytest(tmp_path)
-    assert "16 passed" in out, out
+    assert "22 passed" in out, out
     assert code == 0
 
 
@@ -210,7 +212,7 @@ def test_a_sabotaged_plugin_fails_by_the_name_of_the_check_with_the_sentence(ins
     install(tlf_acme=PLUGIN, tlf_acme_half=SABOTAGED)
     code, out = run_pytest(tmp_path, *ONE_PROMISE)
     assert code == 1
-    assert "2 failed, 14 deselected" in out, out
+    assert "2 failed, 20 deselected" in out, out
     assert "TestContract::test_contract[strategy acme/half: head learns]" in out
     assert "ContractError: for 1 stages and a budget of 1 epochs no step trains the head" in out
 
@@ -220,7 +222,7 @@ def test_a_failure_that_is_expected_is_none_and_says_why(install, tmp_path):
     expecting = f'{CONTRACT}    expected_failures = {{"head learns": "acme has its own head"}}\n'
     code, out = run_pytest(tmp_path, "-rx", *ONE_PROMISE, contract=expecting)
     assert code == 0, out
-    assert "14 deselected, 2 xfailed" in out
+    assert "20 deselected, 2 xfailed" in out
     assert "acme has its own head: for 1 stages and a budget of 1 epochs no step trains" in out
 
 
@@ -252,7 +254,7 @@ def test_pytest_runs_a_contract_without_a_test_file(install, tmp_path):
     install(tlf_acme=PLUGIN, tlf_acme_half=SABOTAGED)
     code, out = run_pytest(tmp_path, "--tlf-plugin", "acme", *ONE_PROMISE, contract=None)
     assert code == 1
-    assert "2 failed, 14 deselected" in out, out
+    assert "2 failed, 20 deselected" in out, out
     assert "for 1 stages and a budget of 1 epochs no step trains the head" in out
     # The sentence is all that an author needs.
     assert "strategies.py" not in out
@@ -295,7 +297,8 @@ def test_nothing_is_there():
 
 def test_the_kit_loads_neither_torch_nor_pytest_before_it_is_used():
     # The toys are torch's through and through, and imported when something is run on them.
-    names = [module.__name__ for module in MODULES if module.__name__ != "tlf.testing.toys"]
+    toys = {"tlf.testing.toys", "tlf.testing.toy_adapters"}
+    names = [module.__name__ for module in MODULES if module.__name__ not in toys]
     script = (
         f"import sys, tlf.testing, {', '.join(names)}\n"
         "print(sorted({'torch', 'pytest', '_pytest', 'numpy', 'PIL'} & set(sys.modules)))"
