@@ -204,7 +204,7 @@ def run_pytest(folder, *words, contract=CONTRACT):
 def test_three_lines_run_the_contract_of_an_installed_plugin(install, tmp_path):
     install(tlf_acme=PLUGIN, tlf_acme_half=STRATEGY)
     code, out = run_pytest(tmp_path)
-    assert "16 passed" in out, out
+    assert "22 passed" in out, out
     assert code == 0
 
 
