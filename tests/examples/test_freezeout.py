@@ -138,7 +138,7 @@ def test_the_packages_own_tests_pass_with_the_contract_among_them(environment):
 @pytest.mark.slow
 def test_the_plugin_keeps_the_contract_by_the_command_too(environment):
     results = json.loads(output_of(environment.tlf("plugins", "check", "freezeout", "--json")))
-    assert len(results) == 6 + 4 * 5
+    assert len(results) == 6 + 4 * 8
     assert all(result["passed"] for result in results)
 
 

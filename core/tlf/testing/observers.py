@@ -62,7 +62,13 @@ def check_hears_of_a_run_that_fails(entry: Entry, example: Mapping[str, Any]) ->
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         observer = create(entry, example, folder)
-        plan: dict[str, Any] = {"name": "toy", "selection_on": None, "steps": [], "seed": 0}
+        plan: dict[str, Any] = {
+            "name": "toy",
+            "task": "single-label",
+            "selection_on": None,
+            "steps": [],
+            "seed": 0,
+        }
         with must_work("`run_started`"):
             observer.run_started(RunStarted(folder, {"name": "toy"}, plan, {"plugins": []}))
         with must_work("`run_finished` of a run that was stopped, without a report,"):

@@ -50,7 +50,7 @@ class CsvTable(Observer[CsvOptions]):
             self._go_on(event.directory / "metrics.jsonl")
         else:
             self._file.touch(exist_ok=False)
-        if event.plan["task"] == "multi-label":
+        if event.plan.get("task") == "multi-label":
             self._chosen_by = "mean-average-precision"
         steps = event.plan["steps"]
         self._chooses = any(

@@ -31,12 +31,10 @@ def _named(class_name: str, **splits: str) -> Known:
 _TWO = {"train": "train", "test": "test"}
 _THREE = {"train": "train", "validation": "val", "test": "test"}
 
-#: By the name of its class in lower case.
+#: By the name of its class in lower case. CIFAR is not among them: it comes as pickles.
 KNOWN: Mapping[str, Known] = {
     "caltech101": Known("Caltech101"),
     "caltech256": Known("Caltech256"),
-    "cifar10": _switched("CIFAR10"),
-    "cifar100": _switched("CIFAR100"),
     "country211": _named("Country211", train="train", validation="valid", test="test"),
     "dtd": _named("DTD", **_THREE),
     "eurosat": Known("EuroSAT"),

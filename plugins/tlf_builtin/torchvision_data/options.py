@@ -11,8 +11,6 @@ from tlf.plugin import Options
 Name = Literal[
     "caltech101",
     "caltech256",
-    "cifar10",
-    "cifar100",
     "country211",
     "dtd",
     "eurosat",

@@ -233,10 +233,10 @@ class Grasping(ToyStrategy):
     def steps(self, outline, budget):
         write = running.write_artifact
 
-        def spoil(folder, model, job):
+        def spoil(folder, model, *more):
             with torch.no_grad():
                 next(model.backbone.module.parameters()).add_(1)
-            write(folder, model, job)
+            write(folder, model, *more)
 
         running.write_artifact = spoil
         return [Train(name="head", trainable=(outline.head,), epochs=budget.epochs)]
