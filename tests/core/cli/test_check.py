@@ -60,7 +60,7 @@ def test_json_says_of_each_check_what_came_of_it(tlf, install):
     code, out, err = tlf("plugins", "check", "bad/half", "--json")
     assert code == 1
     results = json.loads(out)
-    assert len(results) == 6 + 5
+    assert len(results) == 6 + 8
     (failed,) = [result for result in results if not result["passed"]]
     assert failed["kind"] == "strategy"
     assert failed["name"] == "bad/half"
@@ -68,7 +68,7 @@ def test_json_says_of_each_check_what_came_of_it(tlf, install):
     assert failed["check"] == "head learns"
     assert failed["message"].startswith("for 1 stages and a budget of 1 epochs")
     assert failed["seconds"] >= 0
-    assert "1 of 11 checks fails" in err
+    assert "1 of 14 checks fails" in err
 
 
 @pytest.mark.parametrize(
