@@ -219,6 +219,7 @@ def test_with_strict_plugins_any_broken_one_is_fatal_and_all_are_named(plan, env
     assert environment.tlf("--strict-plugins", "plugins", "list").returncode == 3
 
 
+@pytest.mark.slow
 def test_strict_plugins_is_content_with_those_that_are_chosen(plan):
     assert plan("good/half", "--strict-plugins", TLF_PLUGINS="good,chatty").returncode == 0
 
@@ -241,6 +242,7 @@ def test_with_tlf_plugins_empty_there_are_none_but_the_built_in(environment):
     assert all(row["state"] == "disabled" for row in rows if row["distribution"] != "tlf")
 
 
+@pytest.mark.slow
 def test_a_spec_that_needs_a_disabled_plugin_is_told_how_to_enable_it(plan):
     done = plan("good/half", TLF_PLUGINS="chatty")
     assert done.returncode == 3

@@ -84,7 +84,15 @@ def test_the_classifier_is_the_last_layer_or_there_are_several(family, model, cl
     assert family.classifier(on_meta(family, model)) == classifier
 
 
-@pytest.mark.parametrize("model", ["test_efficientnet", "test_vit", "test_resnet", "vgg11"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "test_efficientnet",
+        "test_vit",
+        "test_resnet",
+        pytest.param("vgg11", marks=pytest.mark.slow),
+    ],
+)
 def test_features_behind_the_real_classifier_are_timms_logits(family, model):
     """What is called features is all that lies before the last layer, and nothing more."""
     torch.manual_seed(0)

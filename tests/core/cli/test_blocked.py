@@ -45,6 +45,7 @@ def blocked(small_spec, tmp_path):
     return start
 
 
+@pytest.mark.slow
 def test_the_run_ends_and_names_the_image(blocked, tmp_path):
     with blocked(1.0, workers=0) as process:
         _, err = process.communicate(timeout=120)

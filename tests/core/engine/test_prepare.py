@@ -133,7 +133,9 @@ def test_what_is_planned_to_be_kept_is_what_is_kept_where_nothing_is_measured(sm
     [
         ("vit_b_16", 100, "Input shape indivisible by patch size!"),
         ("alexnet", 32, "Output size is too small"),
-        ("maxvit_t", 100, "is not divisible by partition size 7"),
+        pytest.param(
+            "maxvit_t", 100, "is not divisible by partition size 7", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_size_that_the_network_cannot_take_is_a_problem_of_the_size(plan, backbone, size, words):

@@ -91,6 +91,7 @@ def test_small_images_get_a_smaller_size(write):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["vit_b_32", "maxvit_t"])
 def test_a_network_whose_weights_do_not_fit_another_size_keeps_its_own(write, model):
     folder = write({"ant": 64, "bee": 64}, size=(90, 70))

@@ -130,6 +130,7 @@ def test_the_teacher_sees_the_view_in_its_own_size_and_normalised_its_own_way(jo
     assert torch.allclose(seen.inputs_from(own.inputs_of(views)), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_backbone_teaches_with_a_head_that_is_solved_for(run):
     teacher = {"backbone": {"name": "tlf/resnet20"}}
     finished = run(teacher, epochs=1)
