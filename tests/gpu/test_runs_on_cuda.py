@@ -83,7 +83,7 @@ def random_batch(job):
 
 def train_batch(job, model, optimizer):
     images, labels = random_batch(job)
-    cost, targets = loss_of(job.spec.training, None), to_device(labels, job.device)
+    cost, targets = loss_of(job.spec.training, job.plan, None), to_device(labels, job.device)
     loss = training_loss(model, images, 0, targets, loss=cost, device=job.device)
     optimizer.backward(loss)
     optimizer.step(1.0)

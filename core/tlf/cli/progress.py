@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from tlf.cli.interrupt import StopRequest
+from tlf.cli.tables import headline
 from tlf.engine.listener import Listener, kept
 
 if TYPE_CHECKING:
@@ -173,7 +174,5 @@ class ProgressListener(Listener):
 
 def _said(metrics: Mapping[str, float]) -> str:
     """Say how good the network is, behind what else is said; nothing if that is not measured."""
-    for name, shown in (("accuracy", "accuracy"), ("mean-average-precision", "mAP")):
-        if name in metrics:
-            return f" · {shown} {metrics[name]:.1%}"
-    return ""
+    what, value = headline(metrics)
+    return "" if value is None else f" · {what} {value:.1%}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.table import Table
@@ -31,6 +31,16 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str | tuple[str, ...]]
         lines = [(cell,) if isinstance(cell, str) else cell for cell in row]
         made.add_row(*("\n".join(line.replace("\n", "\\n") for line in cell) for cell in lines))
     return made
+
+
+def headline(metrics: Mapping[str, float]) -> tuple[str, float | None]:
+    """Return what says best how good a network is, by its short name; None if that is not measured.
+
+    Args:
+        metrics: By name.
+    """
+    name = "mean-average-precision"
+    return ("mAP", metrics[name]) if name in metrics else ("accuracy", metrics.get("accuracy"))
 
 
 def percent(value: float | None) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console, Group
 from rich.live import Live
 
-from tlf.cli.tables import percent, seconds, table
+from tlf.cli.tables import headline, percent, seconds, table
 from tlf.engine.comparing.schedule import Watcher
 from tlf.engine.listener import Listener
 
@@ -166,10 +166,7 @@ class _Line(Listener):
 
     def epoch_finished(self, record: dict[str, Any]) -> None:
         """Say how good it is."""
-        metrics = record["validation"]
-        several = "mean-average-precision" in metrics
-        value = metrics.get("mean-average-precision" if several else "accuracy")
-        what = "mAP" if several else "accuracy"
+        what, value = headline(record["validation"])
         self._tell(f"epoch {record['epoch']} of {self._epochs}, {what} {percent(value)}")
 
     def _tell(self, what: str) -> None:

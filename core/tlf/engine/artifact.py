@@ -6,7 +6,8 @@ network, how to make its input, and the precision it was evaluated in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -143,9 +144,28 @@ def read_artifact(folder: Path) -> tuple[Description, dict[str, torch.Tensor]]:
     Raises:
         OutputError: It is no finished run, or its files are damaged.
     """
+    with _explained(folder):
+        return read_description(folder), read_tensors(folder / TENSORS)
+
+
+def read_description(folder: Path) -> Description:
+    """Return what a run left for predicting, but for the tensors.
+
+    Args:
+        folder: The run directory.
+
+    Raises:
+        OutputError: It is no finished run, or its file is damaged.
+    """
+    with _explained(folder):
+        return Description.model_validate(read_json(folder / DESCRIPTION))
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Say in words what is wrong with the files of a run."""
     try:
-        description = Description.model_validate(read_json(folder / DESCRIPTION))
-        return description, read_tensors(folder / TENSORS)
+        yield
     except FileNotFoundError as error:
         missing = DESCRIPTION if not (folder / DESCRIPTION).exists() else TENSORS
         raise OutputError(

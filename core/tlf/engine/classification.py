@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import precision_recall_fscore_support
 
+from tlf.engine.metrics import scores_of_classes
 from tlf.engine.multilabel.classes import classification_of_labels
 
 if TYPE_CHECKING:
@@ -44,33 +43,10 @@ def classification(evaluation: Evaluation, classes: Sequence[str]) -> dict[str, 
     return {
         "task": "single-label",
         "classes": list(classes),
-        "per_class": _per_class(labels, predicted, classes),
+        "per_class": scores_of_classes(labels, predicted, classes),
         "confusion": _confusion(labels, predicted),
         "calibration": calibration(labels, scores),
     }
-
-
-def _per_class(
-    labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64], classes: Sequence[str]
-) -> list[dict[str, Any]]:
-    precision, recall, f1, images = precision_recall_fscore_support(
-        labels, predicted, labels=np.arange(len(classes)), zero_division=np.nan
-    )
-    return [
-        {
-            "class": name,
-            "images": int(images[index]),
-            "precision": _defined(precision[index]),
-            "recall": _defined(recall[index]),
-            "f1": _defined(f1[index]),
-        }
-        for index, name in enumerate(classes)
-    ]
-
-
-def _defined(value: float) -> float | None:
-    """Return a score, or None for one that divides by nothing: JSON has no not-a-number."""
-    return None if math.isnan(value) else float(value)
 
 
 def _confusion(labels: npt.NDArray[np.int64], predicted: npt.NDArray[np.int64]) -> list[list[int]]:

@@ -199,7 +199,15 @@ class Trainer:
             inputs = self.feed.crossing_of(images)
             if self.teacher is not None:
                 taught = self.teacher.logits_of(images)
-        loss = self.loss(self.model.logits(inputs, self.feed.cut, self.device), targets, taught)
+        loss = training_loss(
+            self.model,
+            inputs,
+            self.feed.cut,
+            targets,
+            taught,
+            loss=self.loss,
+            device=self.device,
+        )
         value = float(loss.detach())
         problem = None
         if not math.isfinite(value):
@@ -251,6 +259,7 @@ def training_loss(
     inputs: torch.Tensor,
     start: int,
     targets: torch.Tensor,
+    taught: torch.Tensor | None = None,
     *,
     loss: Loss,
     device: Device,
@@ -262,7 +271,8 @@ def training_loss(
         inputs: What crosses the boundary of what is frozen, on the device.
         start: How many stages lie before that.
         targets: Int64 `(N,)`, or the share of each class, float32 `(N, classes)`; on the device.
+        taught: Logits of a teacher, float32 `(N, classes)`, on the device; None if there is none.
         loss: What it costs.
         device: Where the network is.
     """
-    return loss(model.logits(inputs, start, device), targets)
+    return loss(model.logits(inputs, start, device), targets, taught)

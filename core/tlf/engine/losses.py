@@ -13,6 +13,7 @@ from tlf.engine.multilabel.loss import multilabel_loss
 from tlf.errors import Problem, SpecError, did_you_mean
 
 if TYPE_CHECKING:
+    from tlf.planning import RunPlan
     from tlf.plugin import Task
     from tlf.spec.model import TrainingSpec
 
@@ -115,16 +116,19 @@ def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
     return torch.nn.functional.one_hot(labels, classes).float()
 
 
-def loss_of(training: TrainingSpec, weights: torch.Tensor | None, *, several: bool = False) -> Loss:
-    """Return the loss that a spec asks for.
+def loss_of(training: TrainingSpec, plan: RunPlan, labels: torch.Tensor | None) -> Loss:
+    """Return the loss that a run is trained by.
 
     Args:
         training: The training settings.
-        weights: Of the classes, as `class_weights_of` returns them.
-        several: Whether an image may be of any number of classes.
+        plan: Gives the classes and the task.
+        labels: Of the training images, by which classes are weighted; None for classes that all count
+            alike: that changes no size, and no time.
     """
     gamma = training.loss.gamma if training.loss.name == "focal" else 0.0
     teacher = training.distillation
+    weights = None if labels is None else class_weights_of(training, plan.classes, labels)
+    several = plan.task == "multi-label"
     loss = Loss(training.label_smoothing, gamma, weights, several=several)
     if teacher is None:
         return loss

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from scipy.stats import binomtest
-from sklearn.metrics import accuracy_score, f1_score, recall_score, top_k_accuracy_score
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    precision_recall_fscore_support,
+    recall_score,
+    top_k_accuracy_score,
+)
 
 from tlf.engine.multilabel.loss import multilabel_loss
 from tlf.engine.multilabel.metrics import DEFAULT_THRESHOLD, multilabel_metrics
@@ -147,6 +154,36 @@ def measure(evaluation: Evaluation, metrics: Sequence[Metric] | None = None) -> 
         if name != "top-5-accuracy" or classes > 5
     }
     return {**values, "loss": evaluation.loss}
+
+
+def scores_of_classes(
+    labels: npt.NDArray[Any], predicted: npt.NDArray[Any], classes: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return precision, recall and F1 of each class as reports hold them, None where one is undefined.
+
+    Args:
+        labels: Class of each image, `(N,)`; or which image shows which class, `(N, classes)`.
+        predicted: The same, as the network says.
+        classes: Names of the classes.
+    """
+    precision, recall, f1, images = precision_recall_fscore_support(
+        labels, predicted, labels=np.arange(len(classes)), zero_division=np.nan
+    )
+    return [
+        {
+            "class": name,
+            "images": int(images[index]),
+            "precision": _defined(precision[index]),
+            "recall": _defined(recall[index]),
+            "f1": _defined(f1[index]),
+        }
+        for index, name in enumerate(classes)
+    ]
+
+
+def _defined(value: float) -> float | None:
+    """Return a score, or None for one that divides by nothing: JSON has no not-a-number."""
+    return None if math.isnan(value) else float(value)
 
 
 def accuracy_interval(accuracy: float, count: int) -> tuple[float, float]:

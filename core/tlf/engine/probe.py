@@ -135,12 +135,10 @@ def _train_copy(
     copy = deepcopy(model)
     copy.thaw(step.trainable)
     optimizer = StepOptimizer(copy, step, job.spec.training, job.device.precision)
-    several = job.plan.task == "multi-label"
     labels = torch.arange(len(inputs), device=inputs.device) % len(job.plan.classes)
-    if several:
+    loss = loss_of(job.spec.training, job.plan, None)
+    if loss.several:
         labels = one_hot(labels, len(job.plan.classes))
-    # What the classes count for changes no size, and no time.
-    loss = loss_of(job.spec.training, None, several=several)
     seconds = []
     for _ in range(batches):
         started = time.perf_counter()

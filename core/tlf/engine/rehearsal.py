@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tlf.engine.losses import class_weights_of, loss_of
+from tlf.engine.losses import loss_of
 from tlf.engine.model import LinearHead
 from tlf.engine.picking import pick
 from tlf.engine.range_test import Setting, train_at
-from tlf.engine.snapshots import Snapshot, averaged, put_back, snapshot
+from tlf.engine.snapshots import Snapshot, averaged, origin_of, put_back, snapshot
 from tlf.engine.solving import HeadSolver
 from tlf.planning import with_trainable
 
@@ -59,17 +59,13 @@ class Rehearsal:
     loss: Loss = field(init=False)
 
     def __post_init__(self) -> None:
-        training, labels = self.job.spec.training, self.loaded.splits["train"].labels
-        weights = class_weights_of(training, self.job.plan.classes, labels)
-        several = self.job.plan.task == "multi-label"
-        self.loss = loss_of(training, weights, several=several)
+        labels = self.loaded.splits["train"].labels
+        self.loss = loss_of(self.job.spec.training, self.job.plan, labels)
         steps = self.job.plan.steps
         changing = {group for step in steps for group in step.trainable}
-        pulled = {group for step in steps if step.pull for group in step.trainable}
-        head = set(self.model.outline.stages[-1].groups)
-        self._changing = changing | head
+        self._changing = changing | set(self.model.outline.stages[-1].groups)
         self._start = snapshot(self.model, self._changing)
-        self._origin = snapshot(self.model, pulled - head)
+        self._origin = origin_of(self.model, steps)
         self._cuts = self.boundary.cuts
         self._ends: dict[str, Snapshot] = {}
 

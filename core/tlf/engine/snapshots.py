@@ -9,6 +9,7 @@ import torch
 
 if TYPE_CHECKING:
     from tlf.engine.model import Model
+    from tlf.planning import PlannedStep
 
 #: Parameters and buffers by name, in the memory of the processor.
 Snapshot: TypeAlias = Mapping[str, torch.Tensor]
@@ -36,6 +37,17 @@ def put_back(model: Model, state: Snapshot) -> None:
     tensors = model.tensors()
     for name, values in state.items():
         tensors[name].copy_(values)
+
+
+def origin_of(model: Model, steps: Iterable[PlannedStep]) -> Snapshot:
+    """Return a copy of what the steps of a plan draw the backbone to that pull.
+
+    Args:
+        model: The network at the start of the run.
+        steps: Of the plan.
+    """
+    pulled = {group for step in steps if step.pull for group in step.trainable}
+    return snapshot(model, pulled - set(model.outline.stages[-1].groups))
 
 
 def averaged(states: Sequence[Snapshot], shares: Sequence[float]) -> Snapshot:

@@ -20,7 +20,7 @@ from tlf.engine.features import Feed
 from tlf.engine.files import append_json_line
 from tlf.engine.finishing import merge
 from tlf.engine.loop import EpochSoFar, Trainer
-from tlf.engine.losses import class_weights_of, loss_of
+from tlf.engine.losses import loss_of
 from tlf.engine.memory import memory_explained
 from tlf.engine.metrics import Evaluation, measure
 from tlf.engine.network import head_logits
@@ -28,7 +28,7 @@ from tlf.engine.optimizer import StepOptimizer
 from tlf.engine.picking import pick
 from tlf.engine.report import Progress, describe_step
 from tlf.engine.saving import Underway, first_epoch_of, gone_on, state_of, take_over, watch_of
-from tlf.engine.snapshots import Snapshot, averaged, put_back, snapshot
+from tlf.engine.snapshots import Snapshot, averaged, origin_of, put_back, snapshot
 from tlf.engine.solving import HeadSolver
 from tlf.engine.stopping import stopped
 from tlf.errors import RunError, RunInterrupted
@@ -106,10 +106,8 @@ class Stepper:
     loss: Loss = field(init=False)
 
     def __post_init__(self) -> None:
-        training, labels = self.job.spec.training, self.loaded.splits["train"].labels
-        weights = class_weights_of(training, self.job.plan.classes, labels)
-        several = self.job.plan.task == "multi-label"
-        self.loss = loss_of(training, weights, several=several)
+        labels = self.loaded.splits["train"].labels
+        self.loss = loss_of(self.job.spec.training, self.job.plan, labels)
 
     def carry_out(self, saved: State | None = None) -> Evaluation:
         """Carry out every step, and return what is reported.
@@ -136,9 +134,7 @@ class Stepper:
         plan = self.job.plan
         changing = {group for step in plan.steps for group in step.trainable}
         kept = {step.begin for step in plan.steps} | {n for s in plan.steps for n in s.snapshots}
-        pulled = {group for step in plan.steps if step.pull for group in step.trainable}
-        head = self.model.outline.stages[-1]
-        self.origin = snapshot(self.model, pulled - set(head.groups))
+        self.origin = origin_of(self.model, plan.steps)
         keeps_best = plan.keeps_best
         first = 0
         if saved is not None:

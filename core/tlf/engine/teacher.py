@@ -15,7 +15,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from tlf.data import to_device
-from tlf.engine.artifact import read_artifact
+from tlf.engine.artifact import TENSORS, read_description
 from tlf.engine.descriptions import describe_taught, digest_of_lines
 from tlf.engine.features import Features, Feed
 from tlf.engine.files import file_digest
@@ -126,7 +126,9 @@ class Teacher:
             registry: The installed plugins.
         """
         stages = self.features.inference.stages
-        entry = cache.entry(describe_taught(job, registry, self.facts))
+        # Wherever the run lies: what it says is the same.
+        own = {name: fact for name, fact in self.facts.items() if name != "run"}
+        entry = cache.entry(describe_taught(job, registry, own))
         self.features.entries = {stages: entry}
         self.feed = Feed(self.features, stages, stages)
 
@@ -220,7 +222,7 @@ def check_teacher(wanted: TeacherSpec, folder: Path, registry: Registry, dataset
     """
     if wanted.run is not None:
         run = resolve_path(folder, str(wanted.run), f"{_PATH}.run")
-        description, _ = read_artifact(run)
+        description = read_description(run)
         _columns(description.classes, dataset.classes, run)
         if description.task != dataset.task:
             problem = Problem(
@@ -260,12 +262,12 @@ def load_teacher(
 def _finished_run(job: Job, run: Path, warn: Callable[[str], None]) -> Teacher:
     network = load_network(run, warn, job.device)
     transform = network.transform
-    description, state = read_artifact(run)
+    backbone = read_description(run).backbone
     facts = {
         "run": str(run),
-        "backbone": description.backbone.name,
-        "options": dict(description.backbone.options),
-        "state": _digest(state),
+        "backbone": backbone.name,
+        "options": dict(backbone.options),
+        "state": file_digest(run / TENSORS),
     }
     features = _features(
         job, network.inference, network.device, (transform.size, transform.mean, transform.std)
@@ -292,7 +294,10 @@ def _backbone(job: Job, wanted: TeacherSpec, folder: Path, registry: Registry) -
         "backbone": spec.name,
         "options": dict(spec.options),
         "weights": None if file is None else file_digest(file),
-        "state": _digest(backbone.module.state_dict()),
+        "state": digest_of_lines(
+            f"{name} {tensor_digest(tensor)}"
+            for name, tensor in sorted(backbone.module.state_dict().items())
+        ),
     }
     columns = range(len(job.plan.classes))
     return Teacher(features, None, columns, {**facts, **_seen(features)}, backbone)
@@ -335,11 +340,6 @@ def _seen(features: SeenByTeacher) -> dict[str, Any]:
         "precision": features.device.precision,
         "chunk_size": features.inference.chunk_size,
     }
-
-
-def _digest(state: dict[str, torch.Tensor]) -> str:
-    lines = (f"{name} {tensor_digest(tensor)}" for name, tensor in sorted(state.items()))
-    return digest_of_lines(lines)
 
 
 def _columns(known: Sequence[str], classes: Sequence[str], run: Path) -> list[int]:

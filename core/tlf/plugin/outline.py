@@ -7,7 +7,7 @@ gives rates to; each is named `stage:kind`, and the name of a stage alone means 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -50,6 +50,16 @@ class PlanError(Exception):
         self.option = option
         self.hint = hint
         self.others = tuple(others)
+
+    @classmethod
+    def together(cls, errors: Sequence[PlanError]) -> PlanError:
+        """Return one error that tells of several.
+
+        Args:
+            errors: At least one, none of which tells of others.
+        """
+        first, *others = errors
+        return cls(first.message, option=first.option, hint=first.hint, others=others)
 
 
 @dataclass(frozen=True)
@@ -140,10 +150,7 @@ class Outline:
             except PlanError as error:
                 wrong.append(error)
         if wrong:
-            first, *others = wrong
-            raise PlanError(
-                first.message, option=first.option, hint=first.hint, others=others
-            ) from first
+            raise PlanError.together(wrong)
         return tuple(stage for stage in self.stages[:-1] if stage.name in wanted)
 
     def _selected(self, pattern: str, where: str) -> tuple[str, ...]:

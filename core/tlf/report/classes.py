@@ -9,7 +9,7 @@ from typing import Any
 
 from tlf.report.blocks import Beside, Block, Cell, Chart, Charts, Column, Section, Table, Text
 from tlf.report.drawing import MUTED, SERIES, Canvas, chart
-from tlf.report.labels import label_table
+from tlf.report.labels import QUALITY, label_table
 from tlf.report.reading import RunFiles
 from tlf.report.words import NOTHING, count, counted, decimal, percent, short
 
@@ -116,13 +116,7 @@ def _per_class(per_class: Sequence[dict[str, Any]]) -> Table:
         ]
         for one in per_class
     ]
-    columns = [
-        Column("Class"),
-        Column("Images", numeric=True),
-        Column("Precision", numeric=True, hint="of what is called so, how much is so"),
-        Column("Recall", numeric=True, hint="of what is so, how much is called so"),
-        Column("F1", numeric=True, hint="the harmonic mean of both"),
-    ]
+    columns = [Column("Class"), Column("Images", numeric=True), *QUALITY]
     never = sum(one.get("precision") is None for one in per_class)
     why = f"; {NOTHING} where a class is never predicted" if never else ""
     order = ", the weakest first" if is_long else ""

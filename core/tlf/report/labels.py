@@ -11,6 +11,14 @@ from tlf.report.words import NOTHING, count, decimal, percent
 _MANY_CLASSES = 20
 
 
+#: The columns of what a class is recognised by, whatever the task.
+QUALITY = (
+    Column("Precision", numeric=True, hint="of what is called so, how much is so"),
+    Column("Recall", numeric=True, hint="of what is so, how much is called so"),
+    Column("F1", numeric=True, hint="the harmonic mean of both"),
+)
+
+
 def label_table(measured: dict[str, Any]) -> Table:
     """Return average precision, threshold, precision and recall of each class.
 
@@ -43,9 +51,7 @@ def label_table(measured: dict[str, Any]) -> Table:
         Column("Images", numeric=True, hint="that show it"),
         Column("Average precision", numeric=True, hint="over all thresholds"),
         Column("Threshold", numeric=True, hint="the probability from which on it is named"),
-        Column("Precision", numeric=True, hint="of what is called so, how much is so"),
-        Column("Recall", numeric=True, hint="of what is so, how much is called so"),
-        Column("F1", numeric=True, hint="the harmonic mean of both"),
+        *QUALITY,
     ]
     chosen_on = measured.get("thresholds_chosen_on")
     how = (

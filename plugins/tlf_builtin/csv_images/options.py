@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from tlf.plugin import Options
+from tlf_builtin.shares import SplitSeed, TestShare, ValidationShare, check_shares
 
 Column = Annotated[str, Field(min_length=1)]
 
@@ -54,22 +55,16 @@ class CsvOptions(Options):
         description="The classes in their order; a row with another one is refused. null for those "
         "of the table, sorted.",
     )
-    validation_share: float = Field(
+    validation_share: ValidationShare = Field(
         default=0.2,
-        gt=0.0,
-        lt=1.0,
         description="Share of each class that is held out, where the table gives no validation "
         "split.",
     )
-    test_share: float = Field(
+    test_share: TestShare = Field(
         default=0.0,
-        ge=0.0,
-        lt=1.0,
         description="Share of each class that is kept for the end, where the table has no splits.",
     )
-    split_seed: int = Field(
-        default=0, ge=0, lt=2**31, description="Draws the split. Not the run's seed, on purpose."
-    )
+    split_seed: SplitSeed = 0
 
     @model_validator(mode="after")
     def _one_task(self) -> CsvOptions:
@@ -77,8 +72,7 @@ class CsvOptions(Options):
             raise ValueError(
                 "`label` makes the data set single-label and `labels` multi-label: give one of them"
             )
-        if self.validation_share + self.test_share >= 1.0:
-            raise ValueError("`validation_share` and `test_share` leave nothing to train on")
+        check_shares(self.validation_share, self.test_share)
         if self.classes is not None and len(set(self.classes)) < len(self.classes):
             raise ValueError("`classes` holds a name twice")
         return self

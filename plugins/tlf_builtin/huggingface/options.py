@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from tlf.plugin import Options
+from tlf_builtin.shares import SplitSeed, TestShare, ValidationShare, check_shares
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -39,25 +40,18 @@ class HuggingFaceOptions(Options):
     test: Name | None = Field(
         default=None, description="Split to report on; null for the one called so."
     )
-    validation_share: float = Field(
+    validation_share: ValidationShare = Field(
         default=0.2,
-        gt=0.0,
-        lt=1.0,
         description="Share of each class of train that is held out, where there is no validation "
         "split.",
     )
-    test_share: float = Field(
+    test_share: TestShare = Field(
         default=0.0,
-        ge=0.0,
-        lt=1.0,
         description="Share of each class that is kept for the end, where there is but one split.",
     )
-    split_seed: int = Field(
-        default=0, ge=0, lt=2**31, description="Draws the split. Not the run's seed, on purpose."
-    )
+    split_seed: SplitSeed = 0
 
     @model_validator(mode="after")
     def _something_left(self) -> HuggingFaceOptions:
-        if self.validation_share + self.test_share >= 1.0:
-            raise ValueError("`validation_share` and `test_share` leave nothing to train on")
+        check_shares(self.validation_share, self.test_share)
         return self

@@ -41,10 +41,7 @@ class Lora(Strategy[LoraOptions]):
             except PlanError as error:
                 wrong.append(error)
         if wrong:
-            first, *others = wrong
-            raise PlanError(
-                first.message, option=first.option, hint=first.hint, others=others
-            ) from first
+            raise PlanError.together(wrong)
         add(backbone.module, [path for path in layers if path in wanted], self.options)
 
     def steps(self, outline: Outline, budget: Budget) -> Sequence[Step]:

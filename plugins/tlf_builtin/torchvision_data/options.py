@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from tlf.plugin import Options
+from tlf_builtin.shares import SplitSeed, TestShare, ValidationShare, check_shares
 
 Name = Literal[
     "caltech101",
@@ -48,25 +49,18 @@ class TorchvisionOptions(Options):
         description="Whether torchvision may download it if it is not there: whenever the data are "
         "listed, so by `tlf plan` too.",
     )
-    validation_share: float = Field(
+    validation_share: ValidationShare = Field(
         default=0.2,
-        gt=0.0,
-        lt=1.0,
         description="Share of each class of train that is held out, where the data set has no "
         "validation split.",
     )
-    test_share: float = Field(
+    test_share: TestShare = Field(
         default=0.0,
-        ge=0.0,
-        lt=1.0,
         description="Share of each class that is kept for the end, where it has no splits at all.",
     )
-    split_seed: int = Field(
-        default=0, ge=0, lt=2**31, description="Draws the split. Not the run's seed, on purpose."
-    )
+    split_seed: SplitSeed = 0
 
     @model_validator(mode="after")
     def _something_left(self) -> TorchvisionOptions:
-        if self.validation_share + self.test_share >= 1.0:
-            raise ValueError("`validation_share` and `test_share` leave nothing to train on")
+        check_shares(self.validation_share, self.test_share)
         return self

@@ -1,6 +1,7 @@
 """The training loss, against losses written down here."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from tlf.spec.model import TrainingSpec
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.3, -2.0], [1.0, 1.0, 1.0], [-3.0, 4.0, 0.0]])
 LABELS = torch.tensor([0, 2, 1, 1])
+#: All that a loss asks of a plan.
+PLAN = SimpleNamespace(classes=("a", "b", "c"), task="single-label")
 SHARES = torch.tensor([[0.7, 0.3, 0.0], [0.0, 0.0, 1.0], [0.5, 0.5, 0.0], [0.1, 0.2, 0.7]])
 
 
@@ -77,10 +80,10 @@ def test_the_weight_of_a_class_that_is_not_there_is_refused_with_the_nearest():
 
 
 def test_a_spec_says_which_loss():
-    focal = loss_of(TrainingSpec(loss="focal", label_smoothing=0.0), None)
+    focal = loss_of(TrainingSpec(loss="focal", label_smoothing=0.0), PLAN, None)
     assert focal == Loss(0.0, 2.0, None)
-    assert loss_of(TrainingSpec(), None) == Loss(0.05, 0.0, None)
-    assert loss_of(TrainingSpec(loss={"name": "focal", "gamma": 0.5}), None).gamma == 0.5
+    assert loss_of(TrainingSpec(), PLAN, None) == Loss(0.05, 0.0, None)
+    assert loss_of(TrainingSpec(loss={"name": "focal", "gamma": 0.5}), PLAN, None).gamma == 0.5
 
 
 SEVERAL = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0], [0.3, 1.0, 0.0], [1.0, 1.0, 1.0]])
@@ -118,3 +121,13 @@ def test_classes_that_come_together_cannot_be_weighted_or_drawn_alike():
         check_classes(training, ("a", "b"), "multi-label")
     paths = [problem.path for problem in caught.value.problems]
     assert paths == ["training.class_weights", "training.sampling"]
+
+
+def test_a_run_weights_its_classes_by_its_images_and_asks_of_each_class_what_its_task_asks():
+    training = TrainingSpec(class_weights="balanced")
+    labels = torch.tensor([0] * 6 + [1] * 3 + [2])
+    weights = class_weights_of(training, PLAN.classes, labels)
+    assert torch.equal(loss_of(training, PLAN, labels).weights, weights)
+    assert not loss_of(training, PLAN, labels).several
+    several = SimpleNamespace(classes=PLAN.classes, task="multi-label")
+    assert loss_of(TrainingSpec(), several, torch.zeros(2, 3)) == Loss(0.05, several=True)

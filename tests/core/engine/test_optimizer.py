@@ -145,7 +145,7 @@ def test_training_in_float16_leaves_out_steps_that_overflow_as_written_down_here
                 images,
                 0,
                 labels,
-                loss=loss_of(half_job.spec.training, None),
+                loss=loss_of(half_job.spec.training, half_job.plan, None),
                 device=half_job.device,
             )
             assert optimizer.scale == scale

@@ -32,7 +32,7 @@ def pick_of(job, model, split):
         inference = inference_of(job, model)
         feed = Feed(Features(inference, job.transform, job.device, 0), cut, 0)
         model.thaw(planned.trainable)
-        loss = loss_of(job.spec.training, None)
+        loss = loss_of(job.spec.training, job.plan, None)
         return pick(model, planned, split, feed, spec=job.spec, loss=loss, device=job.device)
 
     return pick_of

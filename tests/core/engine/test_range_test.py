@@ -35,7 +35,7 @@ def make_setting(make_job):
             job.dataset, job.transform, unreadable="error", workers=0, only=("train",)
         )
         feed = Feed(Features(inference, job.transform, job.device, 0), cut, 0)
-        loss = loss_of(job.spec.training, None)
+        loss = loss_of(job.spec.training, job.plan, None)
         step = job.plan.steps[0]
         return model, Setting(job, step, loaded.splits["train"], feed, loss)
 

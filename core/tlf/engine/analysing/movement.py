@@ -11,8 +11,8 @@ import torch
 from tlf.engine.artifact import read_artifact
 from tlf.engine.files import file_digest
 from tlf.engine.model import BACKBONE_PREFIX
-from tlf.engine.parts import build_backbone, local_weights_of, make_family
-from tlf.engine.weights import load_weights, read_weights
+from tlf.engine.network import backbone_with_weights
+from tlf.engine.parts import local_weights_of, make_family
 from tlf.errors import TlfError
 from tlf.registry import load_registry
 
@@ -46,8 +46,7 @@ def movement(run: RecordedRun) -> list[dict[str, Any]]:
         family = make_family(load_registry(), family_name, description.backbone.options)
         path = _find_weights(run, family, model)
         with torch.random.fork_rng(devices=[]):
-            backbone = build_backbone(family, model, description.image_size)
-        _load(backbone, family, model, path)
+            backbone = backbone_with_weights(family, model, description.image_size, path)
     except TlfError as error:
         raise NotToBeHadError(f"the weights cannot be read: {error.message}") from error
     return _moved(backbone, state, _trainable_in(run))
@@ -64,17 +63,6 @@ def _find_weights(run: RecordedRun, family: Made[BackboneFamily[Any]], model: st
     if file_digest(path) != then["sha256"]:
         raise NotToBeHadError(f"the weights in `{path}` are not those of the run any more")
     return path
-
-
-def _load(backbone: Backbone, family: Made[BackboneFamily[Any]], model: str, path: Path) -> None:
-    with family.calling(f"`ignored_weights` of `{model}`"):
-        ignored = tuple(family.part.ignored_weights(model))
-
-    def convert(tensors: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-        with family.calling(f"`convert_weights` of `{model}`"):
-            return family.part.convert_weights(model, backbone.module, tensors)
-
-    load_weights(backbone, read_weights(path), source=str(path), ignored=ignored, convert=convert)
 
 
 def _trainable_in(run: RecordedRun) -> Mapping[str, Sequence[str]]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from sklearn.metrics import precision_recall_fscore_support
-
+from tlf.engine.metrics import scores_of_classes
 from tlf.engine.multilabel.metrics import average_precisions
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 
@@ -30,9 +29,6 @@ def classification_of_labels(
         classes: Names of the classes.
         chosen_on: The split that these were chosen on; None if they were not chosen.
     """
-    precision, recall, f1, images = precision_recall_fscore_support(
-        labels, scores >= thresholds, average=None, zero_division=np.nan
-    )
     found = average_precisions(labels, scores)
     return {
         "task": "multi-label",
@@ -40,19 +36,12 @@ def classification_of_labels(
         "thresholds_chosen_on": chosen_on,
         "per_class": [
             {
-                "class": name,
-                "images": int(images[index]),
+                "class": one["class"],
+                "images": one["images"],
                 "average_precision": found[index],
                 "threshold": float(thresholds[index]),
-                "precision": _defined(precision[index]),
-                "recall": _defined(recall[index]),
-                "f1": _defined(f1[index]),
+                **one,
             }
-            for index, name in enumerate(classes)
+            for index, one in enumerate(scores_of_classes(labels, scores >= thresholds, classes))
         ],
     }
-
-
-def _defined(value: float) -> float | None:
-    """Return a score, or None for one that divides by nothing: JSON has no not-a-number."""
-    return None if np.isnan(value) else float(value)
