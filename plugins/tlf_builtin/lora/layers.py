@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import LoraLayer
@@ -89,9 +89,11 @@ def add(network: nn.Module, paths: Collection[str], options: LoraOptions) -> Non
         paths: Of the layers.
         options: Rank and scale.
     """
+    # peft says that it is a whole number, and divides by the rank: any number will do.
+    alpha: Any = options.rank if options.alpha is None else options.alpha
     config = LoraConfig(
         r=options.rank,
-        lora_alpha=options.rank if options.alpha is None else options.alpha,  # type: ignore[arg-type]
+        lora_alpha=alpha,
         lora_dropout=options.dropout,
         # One expression: in a list, a name would also mean every longer one that ends in it.
         target_modules="|".join(re.escape(path) for path in paths),
