@@ -16,7 +16,8 @@ def get_ready() -> None:
     assert torch.get_num_threads() == 1, "set OMP_NUM_THREADS=1 before torch is imported"
     for kind in ("strategy", "transform", "device", "data-source", "backbone-family"):
         for entry in load_registry().entries(kind):
-            if entry.declaration.name not in ("timm", "torchvision"):
+            heavy = entry.declaration.name in ("timm", "torchvision")
+            if not heavy and not entry.missing_requirements():
                 entry.target()
     # What is measured decides what is kept, and no number; here it is the same in every process.
     tlf.engine.boundary.measured_costs = lambda job, _: assumed_costs(job)

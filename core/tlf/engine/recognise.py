@@ -54,9 +54,15 @@ def recognise(registry: Registry, folder: Path) -> Recognised:
     """
     check_folder(folder)
     warnings: list[str] = []
+    absent: list[str] = []
     readable: dict[str, Mapping[str, Any]] = {}
     refusals: list[DataError] = []
     for entry in registry.entries(KIND):
+        missing = entry.missing_requirements()
+        if missing:
+            # No fault of anybody's, and no news to whoever has done without: unless nothing else helps.
+            absent.append(f"passed over: {entry.requirement_error(missing).message}")
+            continue
         try:
             options = _ask(entry, folder)
         except DataError as error:
@@ -75,7 +81,7 @@ def recognise(registry: Registry, folder: Path) -> Recognised:
             continue
         others = tuple(other for other in readable if other != name)
         return Recognised(name, options, dataset, others, tuple(warnings))
-    raise refusals[0] if refusals else _nothing(registry, folder, warnings)
+    raise refusals[0] if refusals else _nothing(registry, folder, [*warnings, *absent])
 
 
 def check_folder(folder: Path) -> None:

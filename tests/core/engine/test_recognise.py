@@ -104,6 +104,20 @@ def test_a_refusal_does_not_count_if_another_reads_the_folder(ask):
     assert (found.source, found.warnings) == ("image-folder", ())
 
 
+def test_a_library_that_is_not_installed_is_told_only_where_nothing_else_reads_the_folder(
+    distribute, photographs, table
+):
+    needy = SOURCE.replace("RECOGNISE", "return {}").replace("OPEN", HEALTHY)
+    needy = needy.replace('summary="a table"', 'summary="a table", requires=("tlf-nowhere",)')
+    distribute("acme", needy)
+    registry = Registry(discover())
+    assert recognise(registry, photographs).warnings == ()
+    with pytest.raises(DataError) as caught:
+        recognise(registry, table)
+    told = "passed over: the data-source `acme/table` needs `tlf-nowhere`, which is not installed"
+    assert told in caught.value.message
+
+
 def test_a_folder_of_something_else_is_an_error_that_says_what_is_read(ask, table):
     with pytest.raises(DataError, match="nothing that a data source reads") as caught:
         ask("return None", table)
